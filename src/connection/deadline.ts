@@ -1,0 +1,37 @@
+/** The clock that every command runs against. */
+import { KitError } from "../errors.ts";
+
+/**
+ * Settles as `work` does, or rejects with `REDIS_TIMEOUT` after `ms`.
+ *
+ * An answer that arrived while the event loop was busy is read before the verdict: timers run before
+ * sockets are polled, so the verdict waits for the poll that follows (`setImmediate`).
+ */
+export function withDeadline<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      setImmediate(() => {
+        reject(
+          new KitError("REDIS_TIMEOUT", {
+            message: `${what} got no answer within ${ms} ms.`,
+            fix: "Look for a slow or frozen Redis, or raise `deadline` if the network is that far.",
+            status: 503,
+            retryAfter: 1,
+            outcome: "maybeExecuted",
+          }),
+        );
+      });
+    }, ms);
+    const settle = () => clearTimeout(timer);
+    work.then(
+      (value) => {
+        settle();
+        resolve(value);
+      },
+      (error: unknown) => {
+        settle();
+        reject(error as Error);
+      },
+    );
+  });
+}

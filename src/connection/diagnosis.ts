@@ -1,0 +1,122 @@
+/** From what a socket or a server said to what it means: one KitError with the fix. */
+import { KitError } from "../errors.ts";
+
+/** What was known of the attempt that failed. */
+export interface Attempt {
+  /** Deployment and address, without credentials. */
+  readonly target: string;
+  readonly tls: boolean;
+  readonly servername: string | undefined;
+}
+
+/** Node's codes for a certificate that is not trusted, by what they have in common. */
+const CERTIFICATE =
+  /CERT|UNABLE_TO_(GET|VERIFY)|SELF_SIGNED|ALTNAME|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|HOSTNAME_MISMATCH/;
+const NOT_TLS = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|SSL_UNSUPPORTED_PROTOCOL|EPROTO/;
+const AUTH = /^(WRONGPASS|NOAUTH|NOPERM)|invalid password|AUTH failed/i;
+
+/** A failure to connect, explained. */
+export function diagnose(error: unknown, attempt: Attempt): KitError {
+  if (error instanceof KitError) return error;
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  if (AUTH.test(message)) return authFailed(message, attempt, error);
+  if (attempt.tls && NOT_TLS.test(`${code} ${message}`)) return tlsNotOffered(attempt, error);
+  if (/ALERT_(CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|HANDSHAKE_FAILURE)/.test(code)) {
+    return clientCertificateRejected(code, attempt, error);
+  }
+  if (attempt.tls && CERTIFICATE.test(code)) return certificateRejected(code, attempt, error);
+  if (!attempt.tls && (code === "ECONNRESET" || /^Connection is closed/.test(message))) {
+    return new KitError("TLS_EXPECTED", {
+      message: `${attempt.target} closed the connection before it answered anything, as a server does that expects TLS.`,
+      fix: "Write rediss:// instead of redis://, if the port speaks TLS.",
+      cause: error,
+      outcome: "notSent",
+    });
+  }
+  return unavailable(attempt, code || message, error);
+}
+
+function authFailed(message: string, attempt: Attempt, cause: unknown): KitError {
+  const missing = message.startsWith("NOAUTH");
+  const denied = message.startsWith("NOPERM");
+  return new KitError("REDIS_AUTH_FAILED", {
+    message: denied
+      ? `${attempt.target} denies this user what the kit needs.`
+      : `${attempt.target} ${missing ? "asks for a password, and none was given" : "rejected the user name or the password"}.`,
+    fix: denied
+      ? "Give the ACL user the commands and key prefixes that the README lists."
+      : "Put the right ones into REDIS_URL (rediss://user:password@host:port, special characters percent-encoded) or REDIS_TOKEN.",
+    cause: bare(cause),
+    outcome: "notSent",
+  });
+}
+
+function certificateRejected(code: string, attempt: Attempt, cause: unknown): KitError {
+  const wrongName = code === "ERR_TLS_CERT_ALTNAME_INVALID" || code === "HOSTNAME_MISMATCH";
+  return new KitError("TLS_CERTIFICATE_REJECTED", {
+    message: wrongName
+      ? `The certificate of ${attempt.target} was made for another name than '${attempt.servername}' (${code}).`
+      : `The certificate of ${attempt.target} is not signed by a trusted authority (${code}).`,
+    fix: wrongName
+      ? "Connect by the name that the certificate carries, or set REDIS_SERVERNAME to it."
+      : "Set REDIS_CA to the PEM text or file of the authority that signed it.",
+    cause,
+    outcome: "notSent",
+  });
+}
+
+function clientCertificateRejected(code: string, attempt: Attempt, cause: unknown): KitError {
+  return new KitError("TLS_CERTIFICATE_REJECTED", {
+    message: `${attempt.target} asks for a client certificate, and got none that it accepts (${code}).`,
+    fix: "Set REDIS_CERT and REDIS_KEY to a certificate that the server's authority signed.",
+    cause,
+    outcome: "notSent",
+  });
+}
+
+/** TLS was spoken to a port that does not answer in TLS. */
+export function tlsNotOffered(attempt: Attempt, cause?: unknown): KitError {
+  return new KitError("TLS_NOT_OFFERED", {
+    message: `${attempt.target} accepts connections, but does not answer in TLS: the port most likely speaks plaintext.`,
+    fix: "Use the server's TLS port; only if it has none and the network is yours, write redis:// instead of rediss://.",
+    cause,
+    outcome: "notSent",
+  });
+}
+
+/** Nothing there, or nothing that answers. */
+export function unavailable(attempt: Attempt, why: string, cause?: unknown): KitError {
+  return new KitError("REDIS_UNAVAILABLE", {
+    message: `Redis at ${attempt.target} cannot be reached (${why}).`,
+    fix: "Check that the server runs, and the host, port and network between; the kit reconnects by itself.",
+    status: 503,
+    retryAfter: 1,
+    cause: bare(cause),
+    outcome: "notSent",
+  });
+}
+
+/** The server answered a command with an error. */
+export function commandFailed(name: string, error: unknown): KitError {
+  const { message } = error as Error;
+  return new KitError("REDIS_COMMAND_FAILED", {
+    message: `Redis refused ${name}: ${message.slice(0, 200)}.`,
+    fix: /^NOPERM/.test(message)
+      ? "Give the ACL user the commands and key prefixes that the README lists."
+      : "Read the server's own words above; `redis-cli` shows the same.",
+    status: 503,
+    retryAfter: 1,
+    cause: bare(error),
+    outcome: /^(NOPERM|OOM|READONLY|MISCONF|LOADING|MOVED|CLUSTERDOWN|NOAUTH)/.test(message)
+      ? "notSent"
+      : "maybeExecuted",
+  });
+}
+
+/** ioredis hangs a command's arguments on its errors; session texts and keys do not belong into logs. */
+function bare(error: unknown): unknown {
+  if (!(error instanceof Error) || !("command" in error)) return error;
+  const copy = new Error(error.message);
+  copy.name = error.name;
+  return copy;
+}

@@ -1,0 +1,56 @@
+/** The port: all that the features may ask of Redis, whatever stands behind it. */
+import type { KitError } from "../errors.ts";
+import type { Argument, Script } from "./script.ts";
+
+/** How a key is written. There is no way to write one without a time to live. */
+export interface SetOptions {
+  /** Milliseconds. */
+  ttl: number;
+  /** `NX`: only where no such key exists; `XX`: only where one does. */
+  condition?: "NX" | "XX";
+}
+
+/** What is known of a connection at this moment, without asking the server. */
+export interface ConnectionState {
+  readonly kind: "memory" | "tcp";
+  readonly state: "connecting" | "ready" | "down" | "closed";
+  /** Deployment and address, without credentials. */
+  readonly target: string;
+  readonly tls: boolean;
+  /** The last failure that was not followed by a success. */
+  readonly problem: KitError | undefined;
+}
+
+/**
+ * Plain commands by their Redis names, and scripts. Every call rejects with a {@link KitError}:
+ * `REDIS_TIMEOUT`, `REDIS_UNAVAILABLE`, `REDIS_COMMAND_FAILED` or `KIT_CLOSED`.
+ */
+export interface Connection {
+  get(key: string): Promise<string | null>;
+  getBytes(key: string): Promise<Buffer | null>;
+  /** Answers whether the key was written. */
+  set(key: string, value: string | Buffer, options: SetOptions): Promise<boolean>;
+  /** Answers whether there was such a key. */
+  del(key: string): Promise<boolean>;
+  pexpire(key: string, ttl: number): Promise<boolean>;
+  sismember(key: string, member: string): Promise<boolean>;
+  scard(key: string): Promise<number>;
+  srem(key: string, member: string): Promise<boolean>;
+  /** Batches of the keys that begin with `prefix`; a key may appear twice, as SCAN allows. */
+  scan(prefix: string): AsyncIterable<string[]>;
+  /** EVALSHA, and EVAL where Redis answers NOSCRIPT. */
+  run<Reply>(script: Script<Reply>, key: string, args: readonly Argument[]): Promise<Reply>;
+  ping(): Promise<void>;
+  /** Resolves once commands can be answered; rejects with the diagnosis. */
+  ready(): Promise<void>;
+  close(): Promise<void>;
+  state(): ConnectionState;
+}
+
+/** What a connection reports of its own accord. */
+export interface ConnectionEvents {
+  /** The state changed. */
+  connection(state: ConnectionState): void;
+  /** Something failed that no caller is told of, or a failure is seen for the first time. */
+  error(error: KitError): void;
+}

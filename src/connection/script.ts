@@ -1,0 +1,37 @@
+/** A Lua script with its TypeScript twin: one rule, run by Redis or by the memory connection. */
+import { createHash } from "node:crypto";
+
+/** An argument of a command: text, a whole number, or bytes. */
+export type Argument = string | number;
+
+/** What the twin of a script may ask of the in-process database. Times are milliseconds. */
+export interface Database {
+  /** The clock that Redis's `TIME` stands for. */
+  now(): number;
+  get(key: string): string | undefined;
+  set(key: string, value: string, ttl: number): void;
+  del(key: string): boolean;
+  /** Time to live, or undefined for a key that does not exist. */
+  pttl(key: string): number | undefined;
+  pexpire(key: string, ttl: number): boolean;
+  smembers(key: string): string[];
+  /** Replaces the members of a Set; an empty list deletes the key. */
+  sput(key: string, members: readonly string[], ttl: number): void;
+}
+
+/** One atomic step. Its keys must sit in one Cluster slot, which is why each has exactly one. */
+export interface Script<Reply> {
+  readonly name: string;
+  readonly lua: string;
+  readonly sha: string;
+  /** The same rule over the in-process database; answers what the Lua answers, after `parse`. */
+  run(database: Database, key: string, args: readonly Argument[]): Reply;
+  /** Makes a `Reply` of what Redis answers. */
+  parse(raw: unknown): Reply;
+}
+
+/** Makes a script; its SHA is computed here, so that no SCRIPT LOAD is ever needed. */
+export function defineScript<Reply>(parts: Omit<Script<Reply>, "sha">): Script<Reply> {
+  const sha = createHash("sha1").update(parts.lua).digest("hex");
+  return Object.freeze({ ...parts, sha });
+}

@@ -1,0 +1,269 @@
+/** The port over ioredis: one socket, at most once, every command bounded in time. */
+import { Socket } from "node:net";
+import { Redis, type RedisOptions } from "ioredis";
+import { KitError } from "../errors.ts";
+import { withDeadline } from "./deadline.ts";
+import { commandFailed, diagnose, unavailable } from "./diagnosis.ts";
+import type { Connection, ConnectionEvents, ConnectionState, SetOptions } from "./port.ts";
+import type { Argument, Script } from "./script.ts";
+import { openSocket, type SocketPlan } from "./socket.ts";
+
+/** What {@link openTcp} needs to know. */
+export interface TcpPlan {
+  readonly address: { path: string } | { host: string; port: number };
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly db: number;
+  readonly socket: SocketPlan;
+  /** Milliseconds for a command, queueing included. */
+  readonly deadline: number;
+  /** Milliseconds in place of `deadline` until the first `ready`. */
+  readonly connectDeadline: number;
+}
+
+/**
+ * Hands ioredis proven sockets. ioredis ends for good when a connector rejects, so a failure is
+ * answered with the destroyed socket that it knows how to retry.
+ */
+function connectorOf(
+  plan: TcpPlan,
+  onFailure: (error: KitError) => void,
+): NonNullable<RedisOptions["Connector"]> {
+  return class {
+    #socket: Awaited<ReturnType<typeof openSocket>> | undefined;
+    #abandoned = false;
+    async connect() {
+      this.#abandoned = false;
+      try {
+        this.#socket = await openSocket(plan.address, plan.socket);
+      } catch (error) {
+        onFailure(error as KitError);
+        return new Socket().destroy();
+      }
+      if (this.#abandoned) this.#socket.destroy();
+      return this.#socket;
+    }
+    disconnect() {
+      this.#abandoned = true;
+      this.#socket?.destroy();
+    }
+    check() {
+      return true;
+    }
+  } as unknown as NonNullable<RedisOptions["Connector"]>;
+}
+
+function clientOptions(
+  plan: TcpPlan,
+  Connector: NonNullable<RedisOptions["Connector"]>,
+): RedisOptions & { replyMapping: "legacy" } {
+  const auth = {
+    ...(plan.username !== undefined && { username: plan.username }),
+    ...(plan.password !== undefined && { password: plan.password }),
+  };
+  return {
+    ...auth,
+    Connector,
+    lazyConnect: true,
+    replyMapping: "legacy",
+    db: plan.db,
+    connectionName: "express-redis-kit",
+    // At most once: nothing waits in a queue of ioredis's, nothing is sent again after a loss.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // A socket that owes an answer this long is dead; commands have timed out before.
+    socketTimeout: Math.max(500, plan.deadline * 2),
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times - 1, 5), 1000),
+  };
+}
+
+/** Whether ioredis knows for certain that a command never left. */
+const NEVER_LEFT = /Stream isn't writeable|Connection is already/;
+
+interface Waiter {
+  resolve(): void;
+  reject(error: KitError): void;
+}
+
+/**
+ * Keeps the state of one ioredis client: whether commands may be sent, since when not, and why.
+ *
+ * While there is no connection, a command waits for one, but an outage costs a command at most one
+ * deadline counted from the outage's start: after that, commands fail at once.
+ */
+function watch(redis: Redis, plan: TcpPlan, events: ConnectionEvents) {
+  const { attempt } = plan.socket;
+  const waiters = new Set<Waiter>();
+  let everReady = false;
+  let closed = false;
+  let isHandshaking = false;
+  let isUp = false;
+  let downSince = Date.now();
+  let problem: KitError | undefined;
+
+  const state = (): ConnectionState => ({
+    kind: "tcp",
+    state: closed ? "closed" : isReady() ? "ready" : everReady ? "down" : "connecting",
+    target: attempt.target,
+    tls: attempt.tls,
+    problem,
+  });
+  const isReady = (): boolean => redis.status === "ready";
+  const fail = (error: KitError): void => {
+    if (closed) return;
+    const isNews = problem?.code !== error.code;
+    problem = error;
+    for (const waiter of waiters) waiter.reject(error);
+    if (isNews) events.error(error);
+  };
+
+  redis.on("connect", () => (isHandshaking = true));
+  redis.on("ready", () => {
+    [everReady, isUp, isHandshaking, problem] = [true, true, false, undefined];
+    for (const waiter of waiters) waiter.resolve();
+    events.connection(state());
+  });
+  redis.on("close", () => {
+    if (isHandshaking) {
+      // A server that was ready once speaks the right protocol: then it is away, not misconfigured.
+      const why = "Connection is closed.";
+      fail(everReady ? unavailable(attempt, why) : diagnose(new Error(why), attempt));
+    }
+    isHandshaking = false;
+    if (!isUp || closed) return;
+    [isUp, downSince] = [false, Date.now()];
+    events.connection(state());
+  });
+  redis.on("error", (error: Error) => fail(diagnose(error, attempt)));
+
+  /** Milliseconds that a command which is asked for now may take. */
+  const budget = (): number => (everReady ? plan.deadline : plan.connectDeadline);
+  const untilReady = (): Promise<void> => {
+    if (isReady()) return Promise.resolve();
+    if (closed) return Promise.reject(kitClosed());
+    const remaining = downSince + budget() - Date.now();
+    const verdict = (): KitError =>
+      problem ?? unavailable(attempt, `not connected for ${Date.now() - downSince} ms`);
+    if (remaining <= 0) return Promise.reject(verdict());
+    return new Promise<void>((resolve, reject) => {
+      const done = (settle: () => void) => {
+        clearTimeout(timer);
+        waiters.delete(waiter);
+        settle();
+      };
+      const waiter: Waiter = {
+        resolve: () => done(resolve),
+        reject: (error) => done(() => reject(error)),
+      };
+      const timer = setTimeout(() => waiter.reject(verdict()), remaining);
+      waiters.add(waiter);
+    });
+  };
+  const close = async (): Promise<void> => {
+    if (closed) return;
+    closed = true;
+    for (const waiter of waiters) waiter.reject(kitClosed());
+    // QUIT lets the replies of commands under way come first.
+    if (isReady()) await withDeadline(redis.quit(), plan.deadline, "QUIT").catch(() => {});
+    redis.disconnect();
+  };
+  return { state, isReady, untilReady, budget, close, fail };
+}
+
+function kitClosed(): KitError {
+  return new KitError("KIT_CLOSED", {
+    message: "The kit's connection was closed.",
+    fix: "Call kit.close() only when the server has stopped.",
+    status: 503,
+    outcome: "notSent",
+  });
+}
+
+/** Opens the connection; it connects, and reconnects, by itself. */
+export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
+  let onFailure = (_error: KitError): void => {};
+  const redis = new Redis(
+    clientOptions(
+      plan,
+      connectorOf(plan, (error) => onFailure(error)),
+    ),
+  );
+  const watched = watch(redis, plan, events);
+  onFailure = watched.fail;
+  redis.connect().catch(() => {}); // Told by the connector and the "error" event.
+
+  const explain = (name: string, error: unknown): KitError => {
+    if (error instanceof KitError) return error;
+    const { name: kind, message } = error as Error;
+    if (kind === "ReplyError") return commandFailed(name, error);
+    return new KitError("REDIS_UNAVAILABLE", {
+      message: `The connection to ${plan.socket.attempt.target} was lost during ${name}.`,
+      fix: "The kit reconnects by itself; what may have run is not sent again.",
+      status: 503,
+      retryAfter: 1,
+      outcome: NEVER_LEFT.test(message) ? "notSent" : "maybeExecuted",
+    });
+  };
+  const send = async <T>(name: string, command: () => Promise<T>): Promise<T> => {
+    const budget = watched.budget();
+    const started = watched.isReady() ? 0 : Date.now();
+    if (started !== 0) await watched.untilReady();
+    const left = started === 0 ? budget : Math.max(1, budget - (Date.now() - started));
+    try {
+      return await withDeadline(command(), left, name);
+    } catch (error) {
+      throw explain(name, error);
+    }
+  };
+  return portOf(redis, send, watched);
+}
+
+type Send = <T>(name: string, command: () => Promise<T>) => Promise<T>;
+
+function portOf(redis: Redis, send: Send, watched: ReturnType<typeof watch>): Connection {
+  const set = (key: string, value: string | Buffer, { ttl, condition }: SetOptions) => {
+    if (condition === "NX") return redis.set(key, value, "PX", ttl, "NX");
+    if (condition === "XX") return redis.set(key, value, "PX", ttl, "XX");
+    return redis.set(key, value, "PX", ttl);
+  };
+  const evaluate = async (script: Script<unknown>, key: string, args: readonly Argument[]) => {
+    try {
+      return await redis.evalsha(script.sha, 1, key, ...args);
+    } catch (error) {
+      // The only reply after which a script certainly did not run.
+      if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
+      return redis.eval(script.lua, 1, key, ...args);
+    }
+  };
+  async function* scan(prefix: string): AsyncIterable<string[]> {
+    let cursor = "0";
+    do {
+      const from = cursor;
+      // eslint-disable-next-line no-await-in-loop -- a cursor is known only once the batch before it came
+      const [next, keys] = await send("SCAN", () =>
+        redis.scan(from, "MATCH", `${prefix}*`, "COUNT", 200),
+      );
+      cursor = next;
+      if (keys.length > 0) yield keys;
+    } while (cursor !== "0");
+  }
+  return {
+    get: (key) => send("GET", () => redis.get(key)),
+    getBytes: (key) => send("GET", () => redis.getBuffer(key)),
+    set: async (key, value, how) => (await send("SET", () => set(key, value, how))) === "OK",
+    del: async (key) => (await send("DEL", () => redis.del(key))) > 0,
+    pexpire: async (key, ttl) => (await send("PEXPIRE", () => redis.pexpire(key, ttl))) > 0,
+    sismember: async (key, member) =>
+      (await send("SISMEMBER", () => redis.sismember(key, member))) > 0,
+    scard: (key) => send("SCARD", () => redis.scard(key)),
+    srem: async (key, member) => (await send("SREM", () => redis.srem(key, member))) > 0,
+    scan,
+    run: async (script, key, args) =>
+      script.parse(await send(`the script ${script.name}`, () => evaluate(script, key, args))),
+    ping: async () => void (await send("PING", () => redis.ping())),
+    ready: watched.untilReady,
+    close: watched.close,
+    state: watched.state,
+  };
+}

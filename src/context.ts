@@ -1,0 +1,44 @@
+/** What a kit gives each of its features: the one connection, and all that they share beside it. */
+import type { Config, Logger } from "./config.ts";
+import type { Connection } from "./connection/port.ts";
+import type { Keys } from "./keys.ts";
+import type { Events } from "./observe/events.ts";
+
+/** Passed to every feature's factory. */
+export interface Context {
+  readonly config: Config;
+  readonly connection: Connection;
+  readonly keys: Keys;
+  readonly events: Events;
+  readonly notices: Notices;
+}
+
+/** Development warnings, gathered so that a start says all of them in one line. */
+export interface Notices {
+  /** Adds to the start's one warning; once that is written, a notice is a warning of its own. */
+  add(text: string): void;
+  /** Writes what was gathered. */
+  flush(): void;
+}
+
+/** Makes the notices of one kit. */
+export function createNotices(logger: Logger, quiet: boolean): Notices {
+  const said = new Set<string>();
+  let gathered: string[] | undefined = [];
+  const write = (texts: readonly string[]) => {
+    if (!quiet && texts.length > 0) logger.warn(`express-redis-kit: ${texts.join(" ")}`);
+  };
+  return {
+    add: (text) => {
+      if (said.has(text)) return;
+      said.add(text);
+      if (gathered) gathered.push(text);
+      else write([text]);
+    },
+    flush: () => {
+      const texts = gathered ?? [];
+      gathered = undefined;
+      write(texts);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** The only maker of Redis key strings: prefixes, escaping, and how a key is read back. */
+import { createHash } from "node:crypto";
+import { KitError } from "./errors.ts";
+import { show } from "./validate.ts";
+
+const LONGEST_VALUE = 200;
+
+/**
+ * Makes one key segment of a value that came from outside.
+ *
+ * The result holds no `:`, `@`, `*`, `?`, `[` or `\` of the input's, so no input can open a new
+ * segment, name a variant or act as a glob. Over 200 bytes it becomes `@` + base64url(SHA-256).
+ */
+export function segment(value: string): string {
+  const wellFormed = value.toWellFormed();
+  const escaped = encodeURIComponent(wellFormed).replaceAll("*", "%2A");
+  if (escaped.length <= LONGEST_VALUE) return escaped;
+  return `@${createHash("sha256").update(wellFormed).digest("base64url")}`;
+}
+
+/** The short name of a variant: 128 bits of a SHA-256 over parts that cannot run into one another. */
+export function variantHash(parts: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest("base64url").slice(0, 22);
+}
+
+/** Every key that one namespace can hold. Made by {@link createKeys}. */
+export interface Keys {
+  /** `ratelimit:[type]:[identifier]…`: one key per type and identity. */
+  rateLimit(type: string, identifiers: readonly string[]): string;
+  /** `session:[sessionId]`. */
+  session(sessionId: string): string;
+  /** `user:[userId]:sessions`: the Set that fences a user's sessions. */
+  userSessions(userId: string): string;
+  /** `cache:[key]`: what all variants of one resource share. */
+  cache(path: readonly string[]): string;
+  /** `cache:[key]:@[hash]`: one variant of it. */
+  cacheVariant(resource: string, hash: string): string;
+  /** What precedes a session id: for connect-redis's `prefix`, and for SCAN. */
+  readonly sessionPrefix: string;
+}
+
+/**
+ * Makes the key builders of a namespace.
+ *
+ * @param namespace put before all keys with a `:`; `[\w.-]+`, or empty for none.
+ * @throws KitError `INVALID_NAMESPACE`
+ */
+export function createKeys(namespace: string): Keys {
+  if (!/^[\w.-]*$/.test(namespace)) {
+    throw new KitError("INVALID_NAMESPACE", {
+      message: `The namespace ${show(namespace)} may hold letters, digits, \`_\`, \`.\` and \`-\` only.`,
+      fix: `Pass a plain word such as 'shop'; the kit adds the colon.`,
+    });
+  }
+  const root = namespace === "" ? "" : `${namespace}:`;
+  const sessionPrefix = `${root}session:`;
+  return Object.freeze({
+    rateLimit: (type: string, identifiers: readonly string[]) =>
+      `${root}ratelimit:${type}:${identifiers.map(segment).join(":")}`,
+    session: (sessionId: string) => sessionPrefix + segment(sessionId),
+    userSessions: (userId: string) => `${root}user:${segment(userId)}:sessions`,
+    cache: (path: readonly string[]) => `${root}cache:${path.join(":")}`,
+    cacheVariant: (resource: string, hash: string) => `${resource}:@${hash}`,
+    sessionPrefix,
+  });
+}

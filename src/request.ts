@@ -1,0 +1,90 @@
+/** What the middlewares know of a request, with Express or without it. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ipKeyGenerator } from "express-rate-limit";
+import proxyAddr from "proxy-addr";
+
+/** A middleware for Express, connect and node:http alike. */
+export type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** Decides whether the hop at this address is a trusted proxy; see `trustProxy`. */
+export type Trust = (address: string, hop: number) => boolean;
+
+/** The fields that Express, body parsers and login code add to a request; none of them is relied on. */
+export interface KnownRequest extends IncomingMessage {
+  originalUrl?: string | undefined;
+  baseUrl?: string | undefined;
+  params?: Record<string, string | string[] | undefined> | undefined;
+  query?: unknown | undefined;
+  route?: { path?: unknown } | undefined;
+  body?: unknown | undefined;
+  ip?: string | undefined;
+  secure?: boolean | undefined;
+  hostname?: string | undefined;
+  host?: string | undefined;
+  protocol?: string | undefined;
+  app?: { get?(setting: string): unknown } | undefined;
+  user?: unknown | undefined;
+}
+
+/** The client's address as Express sees it; without Express, by the kit's `trustProxy`. */
+export function clientAddress(request: KnownRequest, trust: Trust): string {
+  if (typeof request.ip === "string") return request.ip;
+  if (!request.socket?.remoteAddress) return "unknown"; // Gone, or a unix socket.
+  return proxyAddr(request, trustOf(request, trust));
+}
+
+/**
+ * An address as a limiter should count it: IPv6 cut to its /56 (the least that a provider hands to
+ * one customer, RFC 6177), IPv4-mapped IPv6 as IPv4.
+ */
+export function addressIdentity(address: string): string {
+  return ipKeyGenerator(address.replace(/%.*$/, ""));
+}
+
+/** Express's own `trust proxy` where there is an Express app, else the kit's `trustProxy`. */
+function trustOf(request: KnownRequest, trust: Trust): Trust {
+  const compiled = request.app?.get?.("trust proxy fn");
+  return typeof compiled === "function" ? (compiled as Trust) : trust;
+}
+
+/** The value of an X-Forwarded header, where the nearest hop is a trusted proxy and sent one. */
+function forwarded(request: KnownRequest, trust: Trust, name: string): string | undefined {
+  const remote = request.socket?.remoteAddress;
+  if (remote === undefined || !trustOf(request, trust)(remote, 0)) return undefined;
+  const value = request.headers[name];
+  return typeof value === "string" ? value.split(",")[0]!.trim() : undefined;
+}
+
+/** Whether the client speaks TLS to us, or to a proxy that we trust. */
+export function isSecure(request: KnownRequest, trust: Trust): boolean {
+  if ((request.socket as { encrypted?: boolean } | undefined)?.encrypted === true) return true;
+  return forwarded(request, trust, "x-forwarded-proto")?.toLowerCase() === "https";
+}
+
+/** Scheme and host that the client asked for, as far as they are believed. */
+export function requestOrigin(request: KnownRequest, trust: Trust): string {
+  const scheme = isSecure(request, trust) ? "https" : "http";
+  const host = forwarded(request, trust, "x-forwarded-host") ?? request.headers.host ?? "";
+  return `${scheme}://${host.toLowerCase()}`;
+}
+
+/** The URL as it arrived, whatever routers have cut from it. */
+export function originalUrl(request: KnownRequest): string {
+  return request.originalUrl ?? request.url ?? "/";
+}
+
+const SESSION_FROM_COOKIE = Symbol.for("express-redis-kit.session-from-cookie");
+
+/** Remembers that this request's session was found through its cookie. */
+export function markSessionFromCookie(request: IncomingMessage): void {
+  Object.defineProperty(request, SESSION_FROM_COOKIE, { value: true, configurable: true });
+}
+
+/** Whether this request's session was found through its cookie. */
+export function hasSessionFromCookie(request: IncomingMessage): boolean {
+  return SESSION_FROM_COOKIE in request;
+}

@@ -1,0 +1,90 @@
+/** Which connections production allows: decided from the configuration, before anything is opened. */
+import { isIP, isIPv4 } from "node:net";
+import { KitError } from "./errors.ts";
+import { describeTarget, hostsOf, type Target } from "./redis-url.ts";
+
+/** TLS settings as given: PEM texts, a server name, and the two that weaken verification. */
+export interface TlsSettings {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly servername: string | undefined;
+  readonly rejectUnauthorized: boolean | undefined;
+  readonly checkServerIdentity: unknown;
+}
+
+/** What the policy judges. */
+export interface TlsQuestion {
+  readonly target: Target;
+  readonly tls: TlsSettings;
+  readonly allowPlaintext: readonly string[];
+  readonly allowUnverifiedTls: readonly string[];
+  /** `NODE_TLS_REJECT_UNAUTHORIZED` */
+  readonly nodeTlsRejectUnauthorized: string | undefined;
+}
+
+/** `localhost` and the loopback ranges; IPv4-mapped IPv6 too. */
+export function isLoopback(host: string): boolean {
+  const address = host.replace(/^::ffff:/i, "");
+  if (isIPv4(address)) return address.startsWith("127.");
+  return host === "localhost" || (isIP(host) === 6 && /^(0*:)*:?0*1$/.test(host));
+}
+
+function isEncrypted(target: Target): boolean {
+  if (target.kind === "rest") return target.url.startsWith("https:");
+  return "tls" in target && target.tls;
+}
+
+/** Hosts among `hosts` that neither loopback nor the list of exceptions covers. */
+function uncovered(hosts: readonly string[], exceptions: readonly string[]): string[] {
+  return hosts.filter((host) => !isLoopback(host) && !exceptions.includes(host));
+}
+
+/**
+ * Throws for what production refuses; answers the warnings that an allowed exception deserves.
+ *
+ * @throws KitError `PLAINTEXT_REFUSED`, `TLS_VERIFICATION_REFUSED`
+ */
+export function judgeTls(question: TlsQuestion): string[] {
+  const { target } = question;
+  const hosts = hostsOf(target);
+  if (!isEncrypted(target)) return judgePlaintext(target, hosts, question.allowPlaintext);
+  return judgeVerification(hosts, question);
+}
+
+function judgePlaintext(
+  target: Target,
+  hosts: readonly string[],
+  allowed: readonly string[],
+): string[] {
+  const [refused] = uncovered(hosts, allowed);
+  if (refused !== undefined) {
+    const secure = target.kind === "rest" ? "https://" : "rediss://";
+    throw new KitError("PLAINTEXT_REFUSED", {
+      message: `Refused to reach Redis at ${refused} without TLS (${describeTarget(target)}): in production sessions and passwords would cross the network in clear text.`,
+      fix: `Use ${secure}; or, if the network between is private and yours, allow this one host: REDIS_ALLOW_PLAINTEXT=${refused} or allowPlaintext: ['${refused}'].`,
+    });
+  }
+  return hosts
+    .filter((host) => !isLoopback(host))
+    .map((host) => `Redis at ${host} is reached without TLS, as allowPlaintext permits.`);
+}
+
+function judgeVerification(hosts: readonly string[], question: TlsQuestion): string[] {
+  const weakened = [
+    question.tls.rejectUnauthorized === false && "rejectUnauthorized: false",
+    question.tls.checkServerIdentity !== undefined && "a custom checkServerIdentity",
+    question.nodeTlsRejectUnauthorized === "0" && "NODE_TLS_REJECT_UNAUTHORIZED=0",
+  ].filter((reason) => reason !== false);
+  if (weakened.length === 0) return [];
+  const refused = hosts.find((host) => !question.allowUnverifiedTls.includes(host));
+  if (refused !== undefined) {
+    throw new KitError("TLS_VERIFICATION_REFUSED", {
+      message: `Refused to reach Redis at ${refused} with ${weakened.join(" and ")}: anyone on the path could answer in its place.`,
+      fix: `Pass the server's CA instead (REDIS_CA or redis: { ca }), and remove ${weakened.join(" and ")}. If this provider's certificate cannot be verified, allow this one host: allowUnverifiedTls: ['${refused}'].`,
+    });
+  }
+  return hosts.map(
+    (host) => `The certificate of Redis at ${host} is not verified (${weakened.join(", ")}).`,
+  );
+}
