@@ -1,0 +1,236 @@
+/** `cache()`: answers from what was stored, or lets the handler answer and stores that. */
+import { createHash } from "node:crypto";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Context } from "../context.ts";
+import { KitError } from "../errors.ts";
+import type { KnownRequest, Middleware } from "../request.ts";
+import { capture, hideConditions, watchSession } from "./capture.ts";
+import type { Entry } from "./entry.ts";
+import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
+import { reply, setCacheStatus } from "./reply.ts";
+import { sharingOf } from "./sharing.ts";
+import { ownFields, refusalOf } from "./storable.ts";
+import { type CacheStore, createCacheStore } from "./store.ts";
+import { mismatch, parseTemplate, pathOf, type Template } from "./template.ts";
+import { hashOf, hideIgnoredQuery, variantOf } from "./variant.ts";
+
+/** Where a request's response is kept, or why it is not. */
+type Place = { readonly resource: string; readonly variant: string } | { readonly bypass: string };
+
+/** Makes the caching middlewares of one kit. */
+export function createCacheMiddleware(
+  context: Context,
+): (template: string, options?: CacheOptions) => Middleware {
+  const store = createCacheStore(context);
+  const routes = new Map<string, string>();
+  return (text, options = {}) => {
+    const template = parseTemplate(text);
+    const plan = planCache(options, context.config.cacheScope);
+    const turn = createTurn(context, store, template, plan);
+
+    return function cache(request, response, next) {
+      if (request.method !== "GET" && request.method !== "HEAD") return next();
+      let place: Place;
+      try {
+        claimRoute(routes, template, request);
+        hideIgnoredQuery(request, plan);
+        place = placeOf(context, template, plan, request);
+      } catch (error) {
+        return next(error);
+      }
+      if ("bypass" in place) turn.bypass(response, place.bypass, next);
+      else void turn.look(request, response, place, next);
+    };
+  };
+}
+
+/** Two routes with one template would overwrite, and purge, each other's entries. */
+function claimRoute(routes: Map<string, string>, template: Template, request: KnownRequest): void {
+  const path = request.route?.path;
+  if (path === undefined) return;
+  const route = String(path as string);
+  const other = routes.get(template.text);
+  routes.set(template.text, other ?? route);
+  if (other === undefined || other === route) return;
+  throw new KitError("CACHE_TEMPLATE_CONFLICT", {
+    message: `The routes '${other}' and '${route}' both cache under '${template.text}'.`,
+    fix: "Give each route a template of its own.",
+  });
+}
+
+function placeOf(
+  { config, keys }: Context,
+  template: Template,
+  plan: CachePlan,
+  request: KnownRequest,
+): Place {
+  const params = request.params ?? {};
+  const { unused, missing } = mismatch(template, params);
+  if (unused.length + missing.length > 0) {
+    if (config.environment === "production") return { bypass: "incomplete-key" };
+    throw new KitError("CACHE_KEY_INCOMPLETE", {
+      message:
+        unused.length > 0
+          ? `The route has the param '${unused[0]}', which the template '${template.text}' lacks: one entry would be served for all of its values.`
+          : `The template '${template.text}' names the param '${missing[0]}', which the route lacks.`,
+      fix:
+        unused.length > 0
+          ? `Write [${unused[0]}] into the template, or use one without any [param]: then all of the route's are taken.`
+          : "Name the params as the route does.",
+    });
+  }
+  const parts = variantOf(request, plan, config.trust);
+  if ("bypass" in parts) return parts;
+  const sharing = sharingOf(request, plan);
+  if ("bypass" in sharing) return sharing;
+  const resource = keys.cache(pathOf(template, params));
+  return { resource, variant: keys.cacheVariant(resource, hashOf(parts.parts, sharing.variant)) };
+}
+
+/** What is done with one request, once its place is known. */
+interface Turn {
+  bypass(response: ServerResponse, reason: string, next: () => void): void;
+  look(
+    request: IncomingMessage,
+    response: ServerResponse,
+    place: { resource: string; variant: string },
+    next: (error?: unknown) => void,
+  ): Promise<void>;
+}
+
+function createTurn(
+  context: Context,
+  store: CacheStore,
+  template: Template,
+  plan: CachePlan,
+): Turn {
+  const { events, notices, config } = context;
+  const tell = (outcome: "hit" | "miss" | "stored" | "bypass" | "refused", detail?: string): void =>
+    events.emit("cache", {
+      template: template.text,
+      outcome,
+      ...(detail !== undefined && { detail }),
+    });
+  const report = (during: string) => (error: unknown) =>
+    events.emit("redis-error", { error: error as KitError, during });
+
+  const bypass: Turn["bypass"] = (response, reason, next) => {
+    setCacheStatus(response, `fwd=bypass; detail=${reason}`);
+    tell("bypass", reason);
+    if (config.environment === "development" && plan.scope === undefined) {
+      notices.add(
+        `cache('${template.text}') leaves requests alone that carry something personal (here: ${reason}). If the response is the same for all whom you let through, say scope: 'public'; if it is a user's own, scope: 'user'; if it is a group's, scope: (req) => …`,
+      );
+    }
+    next();
+  };
+
+  const look: Turn["look"] = async (request, response, place, next) => {
+    let token: string;
+    try {
+      const entry = await store.find(place.resource, place.variant);
+      if (entry) {
+        tell("hit");
+        reply(request, response, entry);
+        return;
+      }
+      token = request.method === "GET" ? await store.token(place.resource, plan.ttl) : "";
+    } catch (error) {
+      report("reading the cache")(error);
+      const detail = error instanceof KitError ? error.code : "error";
+      setCacheStatus(response, `fwd=miss; detail=${detail}`);
+      tell("miss", detail);
+      next();
+      return;
+    }
+    tell("miss");
+    if (request.method === "HEAD") setCacheStatus(response, "fwd=miss");
+    else {
+      record(plan, request, response, token, (entry, refusal) => {
+        if (entry === undefined) return tell("refused", refusal);
+        store
+          .put(place.variant, entry, entry.expiresAt - entry.storedAt)
+          .then(() => tell("stored"), report("storing a response"));
+      });
+    }
+    next();
+  };
+  return { bypass, look };
+}
+
+/** ±10 %, so that what was stored together does not expire together. */
+function jittered(ttl: number): number {
+  return Math.max(1, Math.round(ttl * (0.9 + Math.random() * 0.2)));
+}
+
+const UNTOUCHED = { wasTouched: () => false, stop: () => {} };
+
+/** Lets the handler answer, and hands over what may be stored of it, or why nothing may. */
+function record(
+  plan: CachePlan,
+  request: IncomingMessage,
+  response: ServerResponse,
+  token: string,
+  done: (entry: Entry | undefined, refusal?: string) => void,
+): void {
+  const baseline = { ...response.getHeaders() };
+  const restoreConditions = hideConditions(request);
+  const session = plan.scope === undefined ? watchSession(request) : UNTOUCHED;
+  /** The fields as the handler left them; undefined until they are complete. */
+  let handlers: OutgoingHttpHeaders | undefined;
+
+  const refusal = (): string | undefined => {
+    if (session.wasTouched()) return "session";
+    // Set before outer middlewares encode: then the bytes themselves came encoded.
+    if ((handlers?.["content-encoding"] ?? "identity") !== "identity") return "content-encoding";
+    const fields = response.getHeaders();
+    return refusalOf({ status: response.statusCode, fields, baseline, vary: plan.vary });
+  };
+  const announce = (): void => {
+    const reason = refusal();
+    const detail = reason === undefined ? "stored" : `detail=${reason}`;
+    setCacheStatus(response, `fwd=miss; ${detail}`);
+  };
+  capture(response, plan.maxBytes, {
+    onFirstOutput: () => {
+      restoreConditions();
+      session.stop();
+    },
+    onFields: (fields) => {
+      handlers = { ...fields };
+      announce();
+    },
+    onFieldAdded: announce,
+    onEnd: (body) => {
+      const reason = refusal() ?? bodyRefusal(response, handlers, body);
+      if (reason !== undefined) return done(undefined, reason);
+      const storedAt = Date.now();
+      done({
+        status: response.statusCode,
+        fields: withEtag(ownFields(handlers!, baseline), body!),
+        token,
+        storedAt,
+        expiresAt: storedAt + jittered(plan.ttl),
+        body: body!,
+      });
+    },
+  });
+}
+
+/** Why a body that was ended may not be stored after all. */
+function bodyRefusal(
+  response: ServerResponse,
+  fields: OutgoingHttpHeaders | undefined,
+  body: Buffer | undefined,
+): string | undefined {
+  if (body === undefined) return "too-long";
+  if (fields === undefined || response.destroyed) return "aborted";
+  const declared = fields["content-length"];
+  return declared === undefined || Number(declared) === body.length ? undefined : "truncated";
+}
+
+function withEtag(fields: Entry["fields"], body: Buffer): Entry["fields"] {
+  if (fields["etag"] !== undefined) return fields;
+  const digest = createHash("sha256").update(body).digest("base64url").slice(0, 27);
+  return { ...fields, etag: `"${digest}"` };
+}

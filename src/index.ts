@@ -1,0 +1,120 @@
+/**
+ * Rate limits, sessions, response caching and a single-session guard for Express on one Redis
+ * connection. The bare functions work on the default kit: one per process, made from the environment
+ * at first use.
+ */
+import type { Cache, Kit } from "./kit.ts";
+import { defaultKit } from "./default-kit.ts";
+
+export { createKit } from "./kit.ts";
+export type { Cache, Kit } from "./kit.ts";
+export { login, logout } from "./session/login.ts";
+export type { LoginOptions } from "./session/login.ts";
+export { KitError, ERROR_CODES } from "./errors.ts";
+export type { ErrorCode, KitErrorParts } from "./errors.ts";
+export type { DefaultScope, KitOptions, Logger, RedisOptions, TrustProxy } from "./config.ts";
+export type { Duration } from "./validate.ts";
+export type { Middleware } from "./request.ts";
+export type {
+  AlgorithmName,
+  HeaderStyle,
+  RateLimitOptions,
+  RedisErrorPolicy,
+} from "./rate-limit/options.ts";
+export type { RateLimit } from "./rate-limit/middleware.ts";
+export type { RateLimitStoreOptions } from "./rate-limit/store.ts";
+export type { SessionOptions } from "./session/options.ts";
+export type { SessionStoreOptions } from "./session/middleware.ts";
+export type { UserOf } from "./session/record.ts";
+export type { SessionEnded } from "./augment.ts";
+export type { UserId } from "./session/user-id.ts";
+export type { CacheOptions, Scope } from "./cache/options.ts";
+export type { Purging } from "./cache/purge.ts";
+export type { SecurityOptions } from "./security/security.ts";
+export type { EndReason, EventName, Events, KitEvents } from "./observe/events.ts";
+export type { ConnectionState } from "./connection/port.ts";
+export type { Health } from "./observe/health.ts";
+
+/**
+ * helmet, ready configured: HSTS only over https, and a Content-Security-Policy that suits an API.
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { security } from 'express-redis-kit'
+ *
+ * express().use(security())
+ * ```
+ */
+export const security: Kit["security"] = (options) => defaultKit().security(options);
+
+/**
+ * Limits requests. `rateLimit()` allows 100 a minute per client address; `rateLimit('auth')` guards
+ * a login route.
+ *
+ * @throws KitError `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DURATION`, `RATE_LIMIT_TYPE_CONFLICT`
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { rateLimit } from 'express-redis-kit'
+ *
+ * express().use(rateLimit({ limit: 300, window: '5m' }))
+ * ```
+ */
+export const rateLimit: Kit["rateLimit"] = (type, options) => defaultKit().rateLimit(type, options);
+
+/**
+ * Sessions in Redis, at most one live session a user.
+ *
+ * @throws KitError `SESSION_SECRET_MISSING`, `INVALID_COOKIE`, `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DURATION`
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { session } from 'express-redis-kit'
+ *
+ * express().use(session({ idle: '12h' }))
+ * ```
+ */
+export const session: Kit["session"] = (options) => defaultKit().session(options);
+
+/**
+ * Caches GET responses of a route under a key made of the template and the route's params.
+ *
+ * @throws KitError `INVALID_CACHE_TEMPLATE`, `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DURATION`
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { cache } from 'express-redis-kit'
+ *
+ * const app = express()
+ * app.get('/brands/:id/settings', cache('brand:settings', { scope: 'public' }), (req, res) => {
+ *   res.json({ id: req.params.id })
+ * })
+ * app.put('/brands/:id/settings', cache.purges('brand:settings'), (req, res) => {
+ *   res.sendStatus(204)
+ * })
+ * ```
+ */
+export const cache: Cache = Object.assign(
+  ((template, options) => defaultKit().cache(template, options)) as Kit["cache"],
+  {
+    purge: (...args: Parameters<Cache["purge"]>) => defaultKit().cache.purge(...args),
+    purges: (template: string) => defaultKit().cache.purges(template),
+  },
+);
+
+/** The bare store for one's own express-session call: `session({ store: sessionStore(), … })`. */
+export const sessionStore: Kit["sessionStore"] = (options) => defaultKit().sessionStore(options);
+
+/** The bare store for one's own express-rate-limit call: `rateLimit({ store: rateLimitStore('api') })`. */
+export const rateLimitStore: Kit["rateLimitStore"] = (type, options) =>
+  defaultKit().rateLimitStore(type, options);
+
+/** Whether the default kit can work now. Never rejects. */
+export const health: Kit["health"] = () => defaultKit().health();
+
+/** Resolves once the default kit's Redis answers; rejects with the diagnosis where it does not. */
+export const ready: Kit["ready"] = () => defaultKit().ready();
+
+/** Ends the default kit's connection. */
+export const close: Kit["close"] = () => defaultKit().close();

@@ -1,0 +1,145 @@
+/** `createKit()`: configuration → one connection → the features bound to it. */
+import { randomBytes } from "node:crypto";
+import type { Store as SessionStore } from "express-session";
+import type { Store as RateLimitStore } from "express-rate-limit";
+import { createCacheMiddleware } from "./cache/middleware.ts";
+import type { CacheOptions } from "./cache/options.ts";
+import { createPurging, type Purging } from "./cache/purge.ts";
+import { type Config, type KitOptions, resolveConfig } from "./config.ts";
+import { openConnection } from "./connection/open.ts";
+import type { Connection } from "./connection/port.ts";
+import { type Context, createNotices } from "./context.ts";
+import { createKeys } from "./keys.ts";
+import { createEvents, type Events } from "./observe/events.ts";
+import { checkHealth, type Health } from "./observe/health.ts";
+import { createRateLimit, type RateLimit } from "./rate-limit/middleware.ts";
+import { createRateLimitStore, type RateLimitStoreOptions } from "./rate-limit/store.ts";
+import { describeTarget } from "./redis-url.ts";
+import type { Middleware } from "./request.ts";
+import { createSecurity, type SecurityOptions } from "./security/security.ts";
+import { login, type LoginOptions, logout } from "./session/login.ts";
+import {
+  createSession,
+  createSessionStore,
+  type SessionStoreOptions,
+} from "./session/middleware.ts";
+import type { SessionOptions } from "./session/options.ts";
+import type { UserId } from "./session/user-id.ts";
+
+/** `cache()`, with what takes stored responses back. */
+export type Cache = ((template: string, options?: CacheOptions) => Middleware) & Purging;
+
+/** The features on one connection; made by {@link createKit}. */
+export interface Kit {
+  /** helmet, ready configured. */
+  security(options?: SecurityOptions): Middleware;
+  /** Limits requests; see the README for presets and options. */
+  rateLimit: RateLimit;
+  /** Sessions, one live session a user. */
+  session(options?: SessionOptions): Middleware;
+  /** Caches responses; `cache.purge` and `cache.purges` take them back. */
+  cache: Cache;
+  /** Signs a request in. */
+  login(
+    request: Parameters<typeof login>[0],
+    userId: UserId,
+    options?: LoginOptions,
+  ): Promise<void>;
+  /** Signs a request out. */
+  logout(request: Parameters<typeof logout>[0]): Promise<void>;
+  /** The bare store for one's own express-session call. */
+  sessionStore(options?: SessionStoreOptions): SessionStore;
+  /** The bare store for one's own express-rate-limit call. */
+  rateLimitStore(type?: string, options?: RateLimitStoreOptions): RateLimitStore;
+  /** Whether the kit can work now. Never rejects. */
+  health(): Promise<Health>;
+  /** Resolves once Redis answers; rejects with the diagnosis where it does not. */
+  ready(): Promise<void>;
+  /** Ends the connection after the replies of commands under way. */
+  close(): Promise<void>;
+  /** Listens to what happens in the kit. */
+  on: Events["on"];
+  /** Stops listening. */
+  off: Events["off"];
+}
+
+function open(config: Config): Context {
+  const events = createEvents();
+  const notices = createNotices(config.logger, config.quiet);
+  const connection = openConnection(config, {
+    connection: (state) => events.emit("connection", state),
+    error: (error) => {
+      events.emit("redis-error", { error, during: "connecting" });
+      config.logger.error(`express-redis-kit: ${error.message}`);
+    },
+    fallback: (why) => {
+      events.emit("redis-error", { error: why, during: "connecting" });
+      notices.add(`${why.message} Development goes on in memory.`);
+    },
+  });
+  announce(config, connection, notices);
+  return { config, connection, keys: createKeys(config.namespace), events, notices };
+}
+
+/** Says once what was chosen. What development should know is gathered until the connection is decided. */
+function announce(config: Config, connection: Connection, notices: Context["notices"]): void {
+  for (const warning of config.warnings) config.logger.warn(`express-redis-kit: ${warning}`);
+  if (config.target.kind === "memory") {
+    notices.add(
+      "No Redis is configured: everything is kept in this process's memory, and is gone at its end. Set REDIS_URL to change that, or SKIP_REDIS_WARNING=true to silence this.",
+    );
+    setImmediate(() => notices.flush());
+    return;
+  }
+  if (config.environment !== "test") {
+    config.logger.info(
+      `express-redis-kit: Redis at ${describeTarget(config.target)} (from ${config.source})`,
+    );
+  }
+  const flush = () => notices.flush();
+  connection.ready().then(flush, flush);
+}
+
+/** One made-up secret a process, so that all of its session() calls agree. */
+let madeUpSecret: string | undefined;
+
+/**
+ * Makes a kit: resolves the configuration, opens the one connection, binds the features to it.
+ *
+ * @throws KitError for everything that is wrong, unknown or refused in options and environment
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { createKit } from 'express-redis-kit'
+ *
+ * const kit = createKit({ namespace: 'shop', deadline: '200ms' })
+ * const app = express()
+ * app.use(kit.rateLimit(), kit.session())
+ * ```
+ */
+export function createKit(options: KitOptions = {}): Kit {
+  const context = open(resolveConfig(options));
+  const { connection, events, notices } = context;
+  const makeSecret = (): string => {
+    notices.add(
+      "SESSION_SECRET is not set: a secret was made up for this process, so its end signs everybody out.",
+    );
+    madeUpSecret ??= randomBytes(32).toString("base64url");
+    return madeUpSecret;
+  };
+  return Object.freeze({
+    security: createSecurity(context),
+    rateLimit: createRateLimit(context),
+    session: createSession(context, makeSecret),
+    cache: Object.assign(createCacheMiddleware(context), createPurging(context)),
+    login,
+    logout,
+    sessionStore: createSessionStore(context),
+    rateLimitStore: createRateLimitStore(context),
+    health: () => checkHealth(connection),
+    ready: () => connection.ready(),
+    close: () => connection.close(),
+    on: events.on,
+    off: events.off,
+  });
+}

@@ -1,0 +1,114 @@
+/** `login()` and `logout()`: the two moments at which a user's one session changes hands. */
+import type { IncomingMessage } from "node:http";
+import type { Request } from "express";
+import { KitError } from "../errors.ts";
+import type { KnownRequest } from "../request.ts";
+import { checkOptions, parseNames } from "../validate.ts";
+import { requireState, type SessionState } from "./state.ts";
+import { parseUserId, type UserId } from "./user-id.ts";
+
+/** Options of {@link login}. */
+export interface LoginOptions {
+  /** Data of the anonymous session that goes along, by top-level key. Default: none. */
+  keep?: readonly string[];
+  /** Accepts a login that another site's page sent. Default: false. */
+  allowCrossSite?: boolean;
+}
+
+/** As express-session decides it; a Secure cookie is not sent otherwise. */
+function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boolean {
+  if ((request.socket as { encrypted?: boolean }).encrypted === true) return true;
+  if (proxy === false) return false;
+  if (proxy === undefined) return request.secure === true;
+  const header = request.headers["x-forwarded-proto"];
+  return (
+    String(header ?? "")
+      .split(",")[0]!
+      .trim()
+      .toLowerCase() === "https"
+  );
+}
+
+function checkSendable(request: KnownRequest, { plan }: SessionState): void {
+  const options =
+    typeof plan.cookie === "function" ? plan.cookie(request as unknown as Request) : plan.cookie;
+  if (options.secure !== true || isSecureToShell(request, plan.proxy)) return;
+  const isForwarded = request.headers["x-forwarded-proto"] !== undefined;
+  throw new KitError("COOKIE_NOT_SENDABLE", {
+    message: `The session cookie is Secure, but this request came over plain http, so the cookie would not be sent and the login would be lost.${isForwarded ? " A proxy says that it speaks https to the client, but is not trusted." : ""}`,
+    fix: isForwarded
+      ? "Trust the proxy: app.set('trust proxy', 1), or createKit({ trustProxy: 1 }) without Express."
+      : "Serve the app over https; behind a TLS-terminating proxy, let it send X-Forwarded-Proto and set app.set('trust proxy', 1).",
+  });
+}
+
+/** Fetch Metadata: browsers say so when another site's page made the request (login CSRF). */
+function checkSameSite(request: IncomingMessage, options: LoginOptions): void {
+  if (options.allowCrossSite === true || request.headers["sec-fetch-site"] !== "cross-site") return;
+  throw new KitError("CROSS_SITE_LOGIN", {
+    message: "The login was sent by a page of another site.",
+    fix: "Send it from your own pages; if other sites are meant to log users in, pass { allowCrossSite: true }.",
+    status: 403,
+  });
+}
+
+/**
+ * Signs the request in as a user: gives it a new session id, and ends the user's other session.
+ *
+ * When it resolves, the new session is stored and is the user's only valid one; its cookie leaves
+ * with the response. When it rejects, nobody was signed in.
+ *
+ * @param request a request that went through `session()`
+ * @param userId a non-empty string, a finite number, a bigint, or an object with a `toString` of its own
+ * @throws KitError `SESSION_NOT_MOUNTED`, `INVALID_USER_ID`, `COOKIE_NOT_SENDABLE`,
+ * `CROSS_SITE_LOGIN` (403), `GUARD_UNREACHABLE` (503)
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { login, session } from 'express-redis-kit'
+ *
+ * const app = express()
+ * app.use(session(), express.json())
+ * app.post('/login', async (req, res) => {
+ *   await login(req, '123', { keep: ['cart'] })
+ *   res.json({ ok: true })
+ * })
+ * ```
+ */
+export async function login(
+  request: IncomingMessage,
+  userId: UserId,
+  options: LoginOptions = {},
+): Promise<void> {
+  const state = requireState(request, "login()");
+  checkOptions("login()", options, ["keep", "allowCrossSite"]);
+  const user = parseUserId(userId);
+  const keep = parseNames("keep", options.keep ?? []);
+  checkSameSite(request, options);
+  checkSendable(request, state);
+  await state.store.signIn(request, user, keep);
+}
+
+/**
+ * Signs the request out: destroys its session, takes it out of the user's Set, clears the cookie.
+ * The request goes on with an empty, anonymous session.
+ *
+ * @throws KitError `SESSION_NOT_MOUNTED`, and what the connection throws (503)
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { logout, session } from 'express-redis-kit'
+ *
+ * const app = express()
+ * app.use(session())
+ * app.post('/logout', async (req, res) => {
+ *   await logout(req)
+ *   res.sendStatus(204)
+ * })
+ * ```
+ */
+export async function logout(request: IncomingMessage): Promise<void> {
+  const state = requireState(request, "logout()");
+  await state.store.signOut(request);
+  if (state.cookieId !== undefined) state.isCookieStale = true;
+}

@@ -1,0 +1,134 @@
+/** `session()`: express-session is the shell; which sessions are valid, and how they are kept, is ours. */
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Request, Response } from "express";
+import expressSession, { type CookieOptions, type Store } from "express-session";
+import onHeaders from "on-headers";
+import type { Context } from "../context.ts";
+import { KitError } from "../errors.ts";
+import { isSecure, type KnownRequest, type Middleware, type Trust } from "../request.ts";
+import { checkOptions, type Duration, parseDuration, parseFunction } from "../validate.ts";
+import { planSession, type SecretMaker, type SessionOptions, type SessionPlan } from "./options.ts";
+import { type SessionEnded, standardUser, type UserOf } from "./record.ts";
+import { findState, type SessionState, setState } from "./state.ts";
+import { KitSessionStore } from "./store.ts";
+
+/** 128 random bits in the 8-4-4-4-12 form. Not a UUID: those keep 6 bits for their version. */
+export function createSessionId(): string {
+  return randomBytes(16)
+    .toString("hex")
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** Express defines `req.secure`, which the shell reads; connect and node:http do not. */
+function defineSecure(request: KnownRequest, trust: Trust): void {
+  if (request.app !== undefined || "secure" in request) return;
+  Object.defineProperty(request, "secure", {
+    value: isSecure(request, trust),
+    configurable: true,
+    writable: true,
+  });
+}
+
+function setsCookie(response: ServerResponse, name: string): boolean {
+  const header = response.getHeader("Set-Cookie") ?? [];
+  return [header].flat().some((cookie) => String(cookie).startsWith(`${name}=`));
+}
+
+/** Takes a cookie back whose session is no more, unless the response sets it anew. */
+function clearStaleCookie(request: IncomingMessage, state: SessionState): void {
+  const { plan, response } = state;
+  if (!state.isCookieStale || setsCookie(response, plan.name)) return;
+  const options = typeof plan.cookie === "function" ? plan.cookie(request as Request) : plan.cookie;
+  const { secure, ...attributes } = options;
+  const cookie = new (expressSession.Cookie as unknown as new (options: CookieOptions) => {
+    serialize(name: string, value: string): string;
+  })({ ...attributes, secure: secure === true, maxAge: undefined, expires: new Date(0) });
+  const before = [response.getHeader("Set-Cookie") ?? []].flat().map(String);
+  response.setHeader("Set-Cookie", [...before, cookie.serialize(plan.name, "")]);
+}
+
+function unavailable(cause: unknown): unknown {
+  if (!(cause instanceof KitError)) return cause;
+  return new KitError("SESSION_UNAVAILABLE", {
+    message: "The session of this request could not be read.",
+    fix: "Bring Redis back; requests without a session cookie go on as anonymous meanwhile.",
+    status: 503,
+    retryAfter: 1,
+    cause,
+  });
+}
+
+/** Makes the `session()` of one kit. */
+export function createSession(
+  context: Context,
+  makeSecret: SecretMaker,
+): (options?: SessionOptions) => Middleware {
+  const { config } = context;
+  return (options = {}) => {
+    const plan = planSession({ genid: createSessionId, ...options }, config, makeSecret);
+    const store = new KitSessionStore(context, plan);
+    const shell = expressSession({ ...plan.shell, store: store as unknown as Store });
+
+    return function session(request, response, next) {
+      if (findState(request)) return next();
+      const state: SessionState = {
+        store,
+        plan,
+        response,
+        cookieId: undefined,
+        isCookieStale: false,
+        ended: undefined,
+      };
+      setState(request, state);
+      defineSecure(request, config.trust);
+      // Listeners run in reverse: registered before the shell's, this one sees what the shell set.
+      onHeaders(response, () => clearStaleCookie(request, state));
+      const proceed = (error?: unknown): void => {
+        if (error !== undefined) return next(state.cookieId ? unavailable(error) : error);
+        enter(request as Request, state, plan, next);
+      };
+      store.readFor(request, state, () => shell(request as Request, response as Response, proceed));
+    };
+  };
+}
+
+/** The request goes on: told of an ended session, or with its session's expiry on the move. */
+function enter(
+  request: Request,
+  state: SessionState,
+  plan: SessionPlan,
+  next: (error?: unknown) => void,
+): void {
+  if (state.ended) {
+    (request as { sessionEnded?: SessionEnded }).sessionEnded = state.ended;
+    if (plan.onEnded) return plan.onEnded(request, state.response as Response, next);
+  } else if (state.cookieId === request.sessionID && request.session) {
+    void state.store.prolong(request.sessionID, request.session);
+  }
+  next();
+}
+
+/** Options of `sessionStore()`. */
+export interface SessionStoreOptions {
+  /** As in `session()`. Default: `'24h'`. */
+  idle?: Duration;
+  /** As in `session()`. Default: `'7d'`. */
+  absolute?: Duration;
+  /** As in `session()`. */
+  user?: UserOf;
+}
+
+/** Makes the bare stores of one kit, for people who keep their own express-session call. */
+export function createSessionStore(context: Context): (options?: SessionStoreOptions) => Store {
+  return (options = {}) => {
+    checkOptions("sessionStore()", options, ["idle", "absolute", "user"]);
+    parseFunction("user", options.user);
+    const ledgerOptions = {
+      idle: parseDuration("idle", options.idle ?? "24h"),
+      absolute: parseDuration("absolute", options.absolute ?? "7d"),
+      userOf: options.user ?? standardUser,
+    };
+    return new KitSessionStore(context, ledgerOptions) as unknown as Store;
+  };
+}

@@ -1,0 +1,173 @@
+/** What session() can be told, checked once. */
+import type { CookieOptions, SessionOptions as ShellOptions } from "express-session";
+import type { Request, Response } from "express";
+import { type Config, parseSecrets } from "../config.ts";
+import { KitError } from "../errors.ts";
+import {
+  checkOptions,
+  type Duration,
+  invalidOption,
+  parseDuration,
+  parseFunction,
+} from "../validate.ts";
+import { standardUser, type UserOf } from "./record.ts";
+
+/** express-session's options that keep their names and meaning. */
+type Kept =
+  | "cookie"
+  | "genid"
+  | "name"
+  | "proxy"
+  | "resave"
+  | "rolling"
+  | "saveUninitialized"
+  | "secret"
+  | "unset";
+
+/** Options of `session()`. */
+export interface SessionOptions extends Partial<Pick<ShellOptions, Kept>> {
+  /** How long a session lives without a request (sliding). Default: `'24h'`. */
+  idle?: Duration;
+  /** How long a session lives at most, whatever happens. Default: `'7d'`. */
+  absolute?: Duration;
+  /** Live sessions a user may have. Default: 1. */
+  concurrent?: 1;
+  /** Finds the user in a session. Default: `session.userId ?? session.passport.user`. */
+  user?: UserOf;
+  /** Takes over a request whose session was ended elsewhere. Default: it goes on as anonymous. */
+  onEnded?: (request: Request, response: Response, next: (error?: unknown) => void) => void;
+}
+
+/** The options, resolved. Times are milliseconds. */
+export interface SessionPlan {
+  readonly name: string;
+  readonly cookie: CookieOptions | ((request: Request) => CookieOptions);
+  readonly idle: number;
+  readonly absolute: number;
+  readonly userOf: UserOf;
+  readonly proxy: boolean | undefined;
+  readonly onEnded: SessionOptions["onEnded"];
+  readonly shell: Omit<ShellOptions, "store">;
+}
+
+const KNOWN: readonly (keyof SessionOptions)[] = [
+  "cookie",
+  "genid",
+  "name",
+  "proxy",
+  "resave",
+  "rolling",
+  "saveUninitialized",
+  "secret",
+  "unset",
+  "idle",
+  "absolute",
+  "concurrent",
+  "user",
+  "onEnded",
+];
+
+/** Where secrets come from when neither options nor environment name one. */
+export type SecretMaker = () => string;
+
+/** Resolves the options of one `session()` call. */
+export function planSession(
+  options: SessionOptions,
+  config: Config,
+  makeSecret: SecretMaker,
+): SessionPlan {
+  checkOptions("session()", options, KNOWN);
+  for (const name of ["genid", "user", "onEnded"] as const) parseFunction(name, options[name]);
+  if (options.concurrent !== undefined && options.concurrent !== 1) {
+    throw invalidOption(
+      "concurrent",
+      options.concurrent,
+      "1: more than one live session a user is not supported yet",
+    );
+  }
+  const isProduction = config.environment === "production";
+  const name = options.name ?? (isProduction ? "__Host-sid" : "sid");
+  const idle = parseDuration("idle", options.idle ?? "24h");
+  const absolute = parseDuration("absolute", options.absolute ?? "7d");
+  if (absolute < idle) {
+    throw invalidOption("absolute", options.absolute, "at least as long as `idle`");
+  }
+  const cookie = planCookie(name, options.cookie, isProduction);
+  const secret = secretsOf(options, config, makeSecret);
+  const { genid, proxy, rolling, unset, resave = false, saveUninitialized = false } = options;
+  return Object.freeze({
+    name,
+    cookie,
+    idle,
+    absolute,
+    userOf: options.user ?? standardUser,
+    proxy,
+    onEnded: options.onEnded,
+    shell: {
+      name,
+      cookie: cookie as CookieOptions,
+      secret,
+      resave,
+      saveUninitialized,
+      ...(genid && { genid }),
+      ...(proxy !== undefined && { proxy }),
+      ...(rolling !== undefined && { rolling }),
+      ...(unset !== undefined && { unset }),
+    },
+  });
+}
+
+function secretsOf(options: SessionOptions, config: Config, makeSecret: SecretMaker): string[] {
+  if (options.secret !== undefined) return [...parseSecrets("secret", options.secret)];
+  if (config.secrets) return [...config.secrets];
+  if (config.environment !== "production") return [makeSecret()];
+  throw new KitError("SESSION_SECRET_MISSING", {
+    message:
+      "session() needs a secret in production: one that is made up would sign everybody out at each restart, and differ on each instance.",
+    fix: "Set SESSION_SECRET, for example to what `openssl rand -base64 32` prints.",
+  });
+}
+
+function planCookie(
+  name: string,
+  given: SessionOptions["cookie"],
+  isProduction: boolean,
+): SessionPlan["cookie"] {
+  if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(name)) {
+    throw invalidOption("name", name, "a cookie name (RFC 6265, section 4.1.1)");
+  }
+  const standard: CookieOptions = {
+    path: "/",
+    httpOnly: true,
+    sameSite: "lax",
+    secure: isProduction,
+  };
+  const complete = (options: CookieOptions | undefined): CookieOptions => {
+    const cookie = { ...standard, ...options };
+    checkPrefix(name, cookie);
+    return cookie;
+  };
+  if (typeof given === "function") {
+    const cookieOf = given as unknown as (request: Request) => CookieOptions;
+    return (request) => complete(cookieOf(request));
+  }
+  if (given !== undefined && typeof given !== "object")
+    throw invalidOption("cookie", given, "an object of cookie options");
+  return complete(given);
+}
+
+/** RFC 6265bis, section 4.1.3: browsers drop a cookie that breaks what its prefix promises. */
+function checkPrefix(name: string, cookie: CookieOptions): void {
+  const isHost = name.startsWith("__Host-");
+  if (!isHost && !name.startsWith("__Secure-")) return;
+  const broken = [
+    cookie.secure !== true && "cookie.secure must be true",
+    isHost && cookie.path !== "/" && "cookie.path must be '/'",
+    isHost && cookie.domain !== undefined && "cookie.domain must be absent",
+  ].filter((reason) => reason !== false);
+  if (broken.length === 0) return;
+  throw new KitError("INVALID_COOKIE", {
+    message: `Browsers drop a cookie named ${name} with these options: ${broken.join(", ")}.`,
+    fix: "Remove those options, or give the cookie a name without the prefix: session({ name: 'sid' }).",
+  });
+}

@@ -1,0 +1,109 @@
+/** What stands in a session's key: express-session's JSON that connect-redis can read, and a mark of ours. */
+import type { Session } from "express-session";
+import type { EndReason } from "../observe/events.ts";
+
+/** Told to a client whose session was ended: why, and when (milliseconds since the epoch). */
+export interface SessionEnded {
+  readonly reason: EndReason;
+  readonly at: number;
+}
+
+/** What the kit adds to a session's JSON; never seen by the application. */
+export interface Mark {
+  /** Format version. */
+  readonly v: 1;
+  /** When the session was made, for its absolute timeout. */
+  readonly created: number;
+}
+
+const MARK = "$kit";
+
+/** A session's own data, by top-level key. */
+export type SessionJson = Record<string, unknown> & {
+  cookie: { originalMaxAge?: number | null; expires?: unknown };
+};
+
+/** A session's key, read. */
+export type StoredRecord =
+  | { readonly kind: "live"; readonly data: SessionJson; readonly mark: Mark | undefined }
+  | { readonly kind: "ended"; readonly ended: SessionEnded }
+  | { readonly kind: "corrupt" };
+
+/** Reads what stands in a session's key. */
+export function decode(text: string): StoredRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: "corrupt" };
+  }
+  if (typeof value !== "object" || value === null) return { kind: "corrupt" };
+  const { [MARK]: mark, ended, ...data } = value as Record<string, unknown>;
+  if (isEnded(ended) && mark === undefined) return { kind: "ended", ended };
+  if (typeof data["cookie"] !== "object" || data["cookie"] === null) return { kind: "corrupt" };
+  if (ended !== undefined) data["ended"] = ended;
+  return { kind: "live", data: data as SessionJson, mark: isMark(mark) ? mark : undefined };
+}
+
+function isEnded(value: unknown): value is SessionEnded {
+  return typeof value === "object" && value !== null && "reason" in value && "at" in value;
+}
+
+function isMark(value: unknown): value is Mark {
+  return typeof value === "object" && value !== null && "created" in value;
+}
+
+/** A session's plain data, as JSON would carry it. */
+export function toJson(session: Session | SessionJson): SessionJson {
+  return JSON.parse(JSON.stringify(session)) as SessionJson;
+}
+
+/** Prints a session's key. */
+export function encode(data: SessionJson, mark: Mark): string {
+  return JSON.stringify({ ...data, [MARK]: mark });
+}
+
+/** All of a session that matters to whether it must be written; its sliding expiry does not. */
+export function fingerprint(data: SessionJson): string {
+  const { cookie, ...rest } = data;
+  return JSON.stringify([rest, { ...cookie, expires: undefined }]);
+}
+
+/**
+ * What stands in the key of a session that was ended. Stock connect-redis reads it as an anonymous
+ * session; the kit reads why the client is signed out.
+ */
+export function tombstone(ended: SessionEnded): string {
+  return JSON.stringify({ cookie: { originalMaxAge: null, expires: null }, ended });
+}
+
+/** Finds the user that a session is signed in as. */
+export type UserOf = (session: Record<string, unknown>) => string | undefined;
+
+/** `userId`, or what Passport keeps at `passport.user`. */
+export function standardUser(session: Record<string, unknown>): string | undefined {
+  const passport = session["passport"] as { user?: unknown } | undefined;
+  const user = session["userId"] ?? passport?.user;
+  return typeof user === "string" || typeof user === "number" ? String(user) : undefined;
+}
+
+/**
+ * Puts onto `theirs` what `mine` changed since `base`, by top-level key. What both changed is mine.
+ */
+export function mergeChanges(
+  base: SessionJson,
+  mine: SessionJson,
+  theirs: SessionJson,
+): SessionJson {
+  const merged: SessionJson = { ...theirs };
+  for (const name of new Set([...Object.keys(base), ...Object.keys(mine)])) {
+    if (name === "cookie") continue;
+    if (JSON.stringify(base[name]) === JSON.stringify(mine[name])) continue;
+    if (name in mine) merged[name] = mine[name];
+    else delete merged[name];
+  }
+  const isCookieMine =
+    fingerprint({ cookie: base.cookie }) !== fingerprint({ cookie: mine.cookie });
+  if (isCookieMine) merged.cookie = mine.cookie;
+  return merged;
+}

@@ -1,0 +1,43 @@
+/** What the session feature knows of one request; reached through the request, by either copy of the package. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { KitError } from "../errors.ts";
+import type { SessionEnded } from "./record.ts";
+import type { SessionPlan } from "./options.ts";
+import type { KitSessionStore } from "./store.ts";
+
+/** Made by the middleware, filled by the store while the shell reads. */
+export interface SessionState {
+  readonly store: KitSessionStore;
+  readonly plan: SessionPlan;
+  readonly response: ServerResponse;
+  /** The id that the request's cookie named and the store was asked for. */
+  cookieId: string | undefined;
+  /** The client's cookie names a session that is no more. */
+  isCookieStale: boolean;
+  /** Set where the session was ended by something else than its own logout. */
+  ended: SessionEnded | undefined;
+}
+
+const STATE: unique symbol = Symbol.for("express-redis-kit.session") as never;
+
+type Carrier = IncomingMessage & { [STATE]?: SessionState };
+
+/** Hangs the state onto its request. */
+export function setState(request: IncomingMessage, state: SessionState): void {
+  Object.defineProperty(request, STATE, { value: state, configurable: true });
+}
+
+/** The state of a request that went through `session()`. */
+export function findState(request: IncomingMessage | undefined): SessionState | undefined {
+  return (request as Carrier | undefined)?.[STATE];
+}
+
+/** As {@link findState}, for calls that cannot do without. */
+export function requireState(request: IncomingMessage, caller: string): SessionState {
+  const state = findState(request);
+  if (state) return state;
+  throw new KitError("SESSION_NOT_MOUNTED", {
+    message: `${caller} was called on a request that did not go through session().`,
+    fix: "Mount it before the route: app.use(session()).",
+  });
+}

@@ -1,0 +1,308 @@
+/** The store under express-session: connect-redis's, over the ledger. It keeps, for each session object, what its key held. */
+import type { IncomingMessage } from "node:http";
+import { RedisStore } from "connect-redis";
+import type { Session, SessionData } from "express-session";
+import { LRUCache } from "lru-cache";
+import type { Context } from "../context.ts";
+import { KitError } from "../errors.ts";
+import { markSessionFromCookie } from "../request.ts";
+import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
+import { fingerprint, type SessionJson, toJson } from "./record.ts";
+import { findState, type SessionState } from "./state.ts";
+
+type Callback = (error?: unknown, value?: unknown) => void;
+
+/** express-session's Session, with the request that it carries and the type does not show. */
+type LiveSession = Session & SessionData & Record<string, unknown> & { req?: SessionRequest };
+
+/** A request as the shell leaves it. */
+interface SessionRequest extends IncomingMessage {
+  session?: LiveSession | undefined;
+  sessionID: string;
+}
+
+/** The request that a read is for. */
+interface Reader {
+  readonly request: IncomingMessage;
+  readonly state: SessionState;
+}
+
+/** How many sessions a process remembers to have prolonged lately. */
+const MOST_PROLONGED = 10_000;
+
+/** Fulfils both of connect-redis's ways to answer: the callback where there is one, the promise otherwise. */
+function answer<T>(work: Promise<T>, callback: Callback | undefined): Promise<T | void> {
+  return callback === undefined ? work : work.then((value) => callback(null, value), callback);
+}
+
+/** The guarded store. Made by `session()` and `sessionStore()`. */
+export class KitSessionStore extends RedisStore {
+  /** Set by the shell: gives a request a new, empty session. */
+  declare generate: (request: IncomingMessage) => void;
+  readonly #ledger: Ledger;
+  readonly #options: LedgerOptions;
+  /** What the key of a session object held when it was last seen; nothing for one never stored. */
+  readonly #stored = new WeakMap<object, Stored>();
+  readonly #prolonged: LRUCache<string, true>;
+  /** The request that the shell is reading for: it calls `get` without one, but before it returns. */
+  #reader: Reader | undefined;
+
+  constructor(context: Context, options: LedgerOptions) {
+    super({ client: {}, prefix: context.keys.sessionPrefix });
+    this.#ledger = new Ledger(context, options);
+    this.#options = options;
+    this.#prolonged = new LRUCache({ max: MOST_PROLONGED, ttl: Math.max(1, options.idle / 20) });
+  }
+
+  /** Runs the shell for a request, so that `get` knows it. */
+  readFor(request: IncomingMessage, state: SessionState, shell: () => void): void {
+    this.#reader = { request, state };
+    try {
+      shell();
+    } finally {
+      this.#reader = undefined;
+    }
+  }
+
+  override get(id: string, callback?: Callback): Promise<SessionJson | null | void> {
+    return answer(this.#read(id, this.#reader), callback);
+  }
+
+  async #read(id: string, reader: Reader | undefined): Promise<SessionJson | null> {
+    if (reader) reader.state.cookieId = id;
+    const reading = await this.#ledger.read(id);
+    if (reading.kind === "live") {
+      this.#stored.set(reading.data, reading.stored);
+      if (reader) markSessionFromCookie(reader.request);
+      return reading.data;
+    }
+    if (reader) {
+      reader.state.isCookieStale = true;
+      if (reading.kind === "ended") reader.state.ended = reading.ended;
+    }
+    return null;
+  }
+
+  override createSession(...args: Parameters<RedisStore["createSession"]>): Session & SessionData {
+    const stored = this.#stored.get(args[1]);
+    const session = super.createSession(...args);
+    if (stored) this.#stored.set(session, stored);
+    return session;
+  }
+
+  override set(id: string, session: SessionData, callback?: Callback): Promise<void> {
+    const live = session as LiveSession;
+    const data = toJson(live);
+    const user = this.#options.userOf(data);
+    const stored = this.#stored.get(live);
+    const state = findState(live.req);
+    const isSignIn = user !== undefined && user !== stored?.user;
+    if (isSignIn && state !== undefined && id === state.cookieId) {
+      if (state.response.headersSent)
+        return answer(Promise.reject(signInTooLate()), callback) as Promise<void>;
+      // Against fixation: an id that came in by cookie is not the one that gets signed in. The shell
+      // reads the request's session for its cookie only after this call.
+      const renewed = this.#renew(live);
+      return answer(
+        this.#write(renewed.id, renewed, toJson(renewed), id),
+        callback,
+      ) as Promise<void>;
+    }
+    return answer(this.#write(id, live, data), callback) as Promise<void>;
+  }
+
+  /** Moves a session's data into a new session of the same request. */
+  #renew(session: LiveSession): LiveSession {
+    const request = session.req!;
+    this.generate(request);
+    const renewed = request.session!;
+    Object.assign(renewed, session);
+    return renewed;
+  }
+
+  async #write(
+    id: string,
+    session: LiveSession,
+    data: SessionJson,
+    formerId?: string,
+  ): Promise<void> {
+    const before = this.#stored.get(session);
+    if (before?.print === fingerprint(data)) return;
+    const user = this.#options.userOf(data);
+    if (before === undefined) this.#stored.set(session, await this.#ledger.create(id, data));
+    else {
+      const saved = await this.#ledger.save(id, before, data);
+      if (saved === undefined) return; // Ended or destroyed meanwhile: there is nothing to come back to.
+      this.#stored.set(session, saved.stored);
+      if (saved.data !== data) adopt(session, saved.data);
+    }
+    if (user !== undefined && user !== before?.user) await this.#admit(user, id, formerId);
+    if (formerId !== undefined) await this.#ledger.destroy(formerId);
+    if (before?.user !== undefined && before.user !== user)
+      await this.#ledger.leave(before.user, id);
+  }
+
+  /** Fails closed: where the claim is not known to have run, no one may hold the id. */
+  async #admit(user: string, id: string, formerId?: string): Promise<void> {
+    try {
+      await this.#ledger.admit(user, id, formerId);
+    } catch (error) {
+      await this.#ledger.discard(id);
+      throw guardUnreachable(error);
+    }
+  }
+
+  /**
+   * Gives the request a new session that is signed in as `user`, and ends the user's other one.
+   *
+   * @param keep the old session's data that goes along
+   * @throws KitError `GUARD_UNREACHABLE`; the request has its old session again then
+   */
+  async signIn(request: IncomingMessage, user: string, keep: readonly string[]): Promise<void> {
+    const carrier = request as SessionRequest;
+    const { session: old, sessionID: oldId } = carrier;
+    const before = old && this.#stored.get(old);
+    this.generate(request);
+    const session = carrier.session!;
+    for (const name of keep) {
+      if (old && Object.hasOwn(old, name) && name !== "cookie") session[name] = old[name];
+    }
+    session["userId"] = user;
+    const id = carrier.sessionID;
+    try {
+      if (this.#options.userOf(toJson(session)) !== user) throw userNotFound();
+      this.#stored.set(session, await this.#ledger.create(id, toJson(session)));
+      await this.#admit(user, id, oldId);
+    } catch (error) {
+      carrier.session = old;
+      carrier.sessionID = oldId;
+      throw error instanceof KitError && /^GUARD_|^INVALID_/.test(error.code)
+        ? error
+        : guardUnreachable(error);
+    }
+    if (before) await this.#ledger.discard(oldId);
+    if (before?.user !== undefined && before.user !== user)
+      await this.#ledger.leave(before.user, oldId);
+  }
+
+  /** Destroys the request's session and gives it an empty one. */
+  async signOut(request: IncomingMessage): Promise<void> {
+    const { session, sessionID } = request as SessionRequest;
+    const stored = session && this.#stored.get(session);
+    if (stored) await this.#ledger.destroyKnown(sessionID, stored.user);
+    this.generate(request);
+  }
+
+  override regenerate(request: Parameters<RedisStore["regenerate"]>[0], callback: Callback): void {
+    void answer(this.#regenerate(request as unknown as SessionRequest), callback);
+  }
+
+  async #regenerate(request: SessionRequest): Promise<void> {
+    const { session: old, sessionID: oldId } = request;
+    const stored = old && this.#stored.get(old);
+    this.generate(request);
+    if (stored === undefined) return;
+    if (stored.user === undefined) return this.#ledger.destroyKnown(oldId, undefined);
+    const renamed = await this.#ledger.rename(oldId, stored, request.sessionID);
+    if (renamed === undefined) throw sessionEnded();
+    this.#stored.set(request.session!, renamed);
+  }
+
+  override destroy(id: string, callback?: Callback): Promise<void> {
+    return answer(this.#ledger.destroy(id), callback) as Promise<void>;
+  }
+
+  /** Called at the end of a request that changed nothing: under the kit's middleware it has nothing to wait for. */
+  override touch(id: string, session: SessionData, callback?: Callback): Promise<void> {
+    const live = session as LiveSession;
+    const isOurs = findState(live.req) !== undefined;
+    return answer(isOurs ? Promise.resolve() : this.prolong(id, live), callback) as Promise<void>;
+  }
+
+  /** Moves a session's expiry, at most once per idle/20. */
+  async prolong(id: string, session: object): Promise<void> {
+    const stored = this.#stored.get(session);
+    if (stored === undefined || this.#prolonged.has(id)) return;
+    this.#prolonged.set(id, true);
+    await this.#ledger.prolong(
+      id,
+      (session as LiveSession).cookie as SessionJson["cookie"],
+      stored,
+    );
+  }
+
+  override all(callback?: Callback): Promise<unknown> {
+    return answer(this.#all(), callback);
+  }
+
+  async #all(): Promise<(SessionJson & { id: string })[]> {
+    const sessions = new Map<string, SessionJson & { id: string }>();
+    for await (const batch of this.#ledger.list()) {
+      for (const { id, data } of batch) sessions.set(id, { ...data, id });
+    }
+    return [...sessions.values()];
+  }
+
+  override ids(callback?: Callback): Promise<unknown> {
+    return answer(
+      this.#all().then((all) => all.map(({ id }) => id)),
+      callback,
+    );
+  }
+
+  override length(callback?: Callback): Promise<unknown> {
+    return answer(
+      this.#all().then((all) => all.length),
+      callback,
+    );
+  }
+
+  override clear(callback?: Callback): Promise<void> {
+    return answer(this.#ledger.clear(), callback) as Promise<void>;
+  }
+}
+
+/** Makes a session object hold what was merged into its key. */
+function adopt(session: LiveSession, data: SessionJson): void {
+  for (const name of Object.keys(session)) {
+    if (name !== "cookie" && !(name in data)) delete session[name];
+  }
+  for (const [name, value] of Object.entries(data)) {
+    if (name !== "cookie") session[name] = value;
+  }
+}
+
+function guardUnreachable(cause: unknown): KitError {
+  return new KitError("GUARD_UNREACHABLE", {
+    message:
+      "The login could not be completed: the guard that ends the user's other sessions did not answer. Nobody was signed in; the user's previous session may have ended.",
+    fix: "Try again once Redis answers; the event 'redis-error' tells what is wrong with it.",
+    status: 503,
+    retryAfter: 1,
+    cause,
+  });
+}
+
+function userNotFound(): KitError {
+  return new KitError("INVALID_OPTION", {
+    message:
+      "login() set session.userId, but session()'s option `user` does not find that user there.",
+    fix: "Let `user` answer session.userId where it is set, or sign in by setting what `user` reads.",
+  });
+}
+
+function signInTooLate(): KitError {
+  return new KitError("SIGN_IN_TOO_LATE", {
+    message:
+      "A user was put into the session after the response's headers were sent, when its id can no longer be changed.",
+    fix: "Set the user before the response begins, or call `await login(req, userId)`.",
+  });
+}
+
+function sessionEnded(): KitError {
+  return new KitError("SESSION_ENDED", {
+    message: "The session was ended elsewhere while this request was under way.",
+    fix: "Answer 401; the client has to sign in again.",
+    status: 401,
+  });
+}
