@@ -1,5 +1,4 @@
 /** What the kit adds to the types of Express and express-session. */
-import type {} from "express-session";
 import type { SessionEnded } from "./session/record.ts";
 
 declare global {

@@ -1,16 +1,17 @@
 /** Options and environment become one frozen, checked Config, or a KitError that teaches. */
-import { readFileSync } from "node:fs";
-import proxyAddr from "proxy-addr";
 import { KitError } from "./errors.ts";
 import { createKeys } from "./keys.ts";
 import { parseRedisUrl, type Target } from "./redis-url.ts";
-import { judgeTls, type TlsSettings } from "./tls-policy.ts";
+import { judgeTls } from "./tls-policy.ts";
+import { readTlsSettings, type RedisOptions, type TlsSettings } from "./tls-settings.ts";
+import { compileTrust, type Trust, type TrustProxy } from "./trust-proxy.ts";
 import {
   checkOptions,
   type Duration,
   invalidOption,
   parseDuration,
   parseNames,
+  parseSecrets,
 } from "./validate.ts";
 
 /** Where log lines go. `console` is one. */
@@ -19,34 +20,6 @@ export interface Logger {
   warn(message: string): void;
   error(message: string): void;
 }
-
-/** How Redis is reached, where a URL alone does not say it. */
-export interface RedisOptions {
-  /** As `REDIS_URL`. */
-  url?: string;
-  /** The password where the URL holds none; the bearer token of an `https:` URL. */
-  token?: string;
-  /** The certificate authority: PEM text or the path of a file. Default: Node's own list. */
-  ca?: string;
-  /** The client's certificate for mutual TLS: PEM text or the path of a file. */
-  cert?: string;
-  /** The key of `cert`: PEM text or the path of a file. */
-  key?: string;
-  /** The name that the server's certificate must carry. Default: the host. */
-  servername?: string;
-  /** `false` is refused in production unless `allowUnverifiedTls` names the host. */
-  rejectUnauthorized?: boolean;
-  /** Refused in production unless `allowUnverifiedTls` names the host. */
-  checkServerIdentity?: (hostname: string, certificate: object) => Error | undefined;
-}
-
-/** Express's `trust proxy` syntax. */
-export type TrustProxy =
-  | boolean
-  | number
-  | string
-  | readonly string[]
-  | ((address: string, hop: number) => boolean);
 
 /** Whose responses a cache shares; see `cache()`. */
 export type DefaultScope = "public" | "user";
@@ -87,7 +60,7 @@ export interface Config {
   readonly deadline: number;
   readonly connectDeadline: number;
   /** Decides whether the hop at this address is a trusted proxy. */
-  readonly trust: (address: string, hop: number) => boolean;
+  readonly trust: Trust;
   readonly secrets: readonly string[] | undefined;
   readonly cacheScope: DefaultScope | undefined;
   /** Development warnings are not wanted. */
@@ -136,7 +109,8 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
   checkOptions("createKit().cache", options.cache ?? {}, ["scope"]);
   const environment = environmentOf(env);
   const { target, source } = targetOf(options, env, environment);
-  const tls = tlsOf(options, env, target);
+  const given = typeof options.redis === "object" ? options.redis : {};
+  const tls = readTlsSettings(given, (name) => variable(env, name), target);
   createKeys(options.namespace ?? "");
   const warnings =
     environment === "production"
@@ -242,57 +216,6 @@ function targetOfEnvironment(
   };
 }
 
-function tlsOf(options: KitOptions, env: Env, target: Target): TlsSettings {
-  const given: RedisOptions = typeof options.redis === "object" ? options.redis : {};
-  const fromEnv = (name: string) => (target.kind === "memory" ? undefined : variable(env, name));
-  const settings: TlsSettings = Object.freeze({
-    ca: pem("REDIS_CA", given.ca ?? fromEnv("REDIS_CA")),
-    cert: pem("REDIS_CERT", given.cert ?? fromEnv("REDIS_CERT")),
-    key: pem("REDIS_KEY", given.key ?? fromEnv("REDIS_KEY")),
-    servername: given.servername ?? fromEnv("REDIS_SERVERNAME"),
-    rejectUnauthorized: given.rejectUnauthorized,
-    checkServerIdentity: given.checkServerIdentity,
-  });
-  if ((settings.cert === undefined) !== (settings.key === undefined)) {
-    throw new KitError("INVALID_ENVIRONMENT", {
-      message: "A client certificate needs both its certificate and its key.",
-      fix: "Set REDIS_CERT and REDIS_KEY together.",
-    });
-  }
-  const wanted = settings.ca ?? settings.cert ?? settings.servername;
-  if (wanted !== undefined && "tls" in target && !target.tls) {
-    throw new KitError("INVALID_REDIS_URL", {
-      message:
-        "TLS settings are given (REDIS_CA, REDIS_CERT or REDIS_SERVERNAME), but the URL asks for no TLS.",
-      fix:
-        target.kind === "unix"
-          ? "Remove them: a unix socket needs no TLS."
-          : "Write rediss:// instead of redis://.",
-    });
-  }
-  return settings;
-}
-
-/** PEM text as it is (with `\n` written out, as some dashboards store it), else the file of that name. */
-function pem(name: string, value: string | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  if (value.includes("-----BEGIN")) return value.replaceAll("\\n", "\n");
-  try {
-    const text = readFileSync(value, "utf8");
-    if (text.includes("-----BEGIN")) return text;
-  } catch (cause) {
-    throw new KitError("INVALID_ENVIRONMENT", {
-      message: `${name} is neither PEM text nor the path of a readable file.`,
-      fix: `Set ${name} to the PEM text itself ("-----BEGIN …") or to a file's path.`,
-      cause,
-    });
-  }
-  throw new KitError("INVALID_ENVIRONMENT", {
-    message: `The file that ${name} names holds no PEM text.`,
-    fix: 'Convert it to PEM ("-----BEGIN …").',
-  });
-}
-
 function hostList(name: string, option: unknown, fromEnv?: string): readonly string[] {
   const hosts =
     option === undefined
@@ -322,43 +245,9 @@ function secretsOf(option: unknown, fromEnv: string | undefined): readonly strin
   return parseSecrets("secret", list);
 }
 
-/** One secret or several; the first signs, all verify. */
-export function parseSecrets(name: string, value: unknown): readonly string[] {
-  const secrets = Array.isArray(value) ? value : [value];
-  if (
-    secrets.length > 0 &&
-    secrets.every((secret) => typeof secret === "string" && secret !== "")
-  ) {
-    return Object.freeze(secrets as string[]);
-  }
-  throw new KitError("INVALID_OPTION", {
-    message: `\`${name}\` must be a non-empty string, or an array of them.`,
-    fix: "Make one with `openssl rand -base64 32`, and put new ones first.",
-  });
-}
-
 function scopeOf(value: unknown): DefaultScope | undefined {
   if (value === undefined || value === "public" || value === "user") return value;
   throw invalidOption("cache.scope", value, "'public' or 'user'");
-}
-
-function compileTrust(value: unknown): Config["trust"] {
-  if (value === undefined || value === false) return () => false;
-  if (value === true) return () => true;
-  if (typeof value === "function") return value as Config["trust"];
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0)
-    return (_address, hop) => hop < value;
-  try {
-    return proxyAddr.compile(
-      typeof value === "string" ? value.split(/\s*,\s*/) : (value as string[]),
-    );
-  } catch {
-    throw invalidOption(
-      "trustProxy",
-      value,
-      "what Express's `trust proxy` takes: true, a number of hops, or addresses such as 'loopback, 10.0.0.0/8'",
-    );
-  }
 }
 
 function loggerOf(value: unknown): Logger {

@@ -12,7 +12,9 @@ export { login, logout } from "./session/login.ts";
 export type { LoginOptions } from "./session/login.ts";
 export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
-export type { DefaultScope, KitOptions, Logger, RedisOptions, TrustProxy } from "./config.ts";
+export type { DefaultScope, KitOptions, Logger } from "./config.ts";
+export type { RedisOptions } from "./tls-settings.ts";
+export type { TrustProxy } from "./trust-proxy.ts";
 export type { Duration } from "./validate.ts";
 export type { Middleware } from "./request.ts";
 export type {

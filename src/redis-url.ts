@@ -186,7 +186,7 @@ function respOf(
   token: string | undefined,
   path: string,
 ): RespTarget {
-  const query = { ...Object.fromEntries(url.searchParams) };
+  const query = Object.fromEntries(url.searchParams);
   for (const name of Object.keys(query)) {
     if (name === "db" || name === "family") continue;
     throw invalid(
@@ -224,16 +224,19 @@ function decode(text: string, source: string): string {
   }
 }
 
+function printEndpoint({ host, port }: Endpoint): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /** Prints a target for a log: deployment and address, never a credential. */
 export function describeTarget(target: Target): string {
   if (target.kind === "memory") return "memory";
   if (target.kind === "rest") return target.url;
   if (target.kind === "unix") return `unix://${target.path}`;
   const scheme = target.tls ? "rediss" : "redis";
-  const print = ({ host, port }: Endpoint) => `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  if (target.kind === "standalone") return `${scheme}://${print(target)}/${target.db}`;
-  if (target.kind === "cluster") return `${scheme}://${target.nodes.map(print).join(",")}`;
-  return `${scheme}+sentinel://${target.sentinels.map(print).join(",")}/${target.master}`;
+  if (target.kind === "standalone") return `${scheme}://${printEndpoint(target)}/${target.db}`;
+  if (target.kind === "cluster") return `${scheme}://${target.nodes.map(printEndpoint).join(",")}`;
+  return `${scheme}+sentinel://${target.sentinels.map(printEndpoint).join(",")}/${target.master}`;
 }
 
 /** Every host that a target names; empty for a unix socket and memory. */

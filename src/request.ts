@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ipKeyGenerator } from "express-rate-limit";
 import proxyAddr from "proxy-addr";
+import type { Trust } from "./trust-proxy.ts";
 
 /** A middleware for Express, connect and node:http alike. */
 export type Middleware = (
@@ -10,24 +11,21 @@ export type Middleware = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** Decides whether the hop at this address is a trusted proxy; see `trustProxy`. */
-export type Trust = (address: string, hop: number) => boolean;
-
 /** The fields that Express, body parsers and login code add to a request; none of them is relied on. */
 export interface KnownRequest extends IncomingMessage {
   originalUrl?: string | undefined;
   baseUrl?: string | undefined;
   params?: Record<string, string | string[] | undefined> | undefined;
-  query?: unknown | undefined;
-  route?: { path?: unknown } | undefined;
-  body?: unknown | undefined;
+  query?: unknown;
+  route?: { path?: string | RegExp | (string | RegExp)[] } | undefined;
+  body?: unknown;
   ip?: string | undefined;
   secure?: boolean | undefined;
   hostname?: string | undefined;
   host?: string | undefined;
   protocol?: string | undefined;
   app?: { get?(setting: string): unknown } | undefined;
-  user?: unknown | undefined;
+  user?: unknown;
 }
 
 /** The client's address as Express sees it; without Express, by the kit's `trustProxy`. */

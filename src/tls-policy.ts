@@ -2,16 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import { KitError } from "./errors.ts";
 import { describeTarget, hostsOf, type Target } from "./redis-url.ts";
-
-/** TLS settings as given: PEM texts, a server name, and the two that weaken verification. */
-export interface TlsSettings {
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly servername: string | undefined;
-  readonly rejectUnauthorized: boolean | undefined;
-  readonly checkServerIdentity: unknown;
-}
+import type { TlsSettings } from "./tls-settings.ts";
 
 /** What the policy judges. */
 export interface TlsQuestion {

@@ -131,3 +131,18 @@ export function parseFunction(name: string, value: unknown): void {
     throw invalidOption(name, value, "a function");
   }
 }
+
+/** One secret or several; the first signs, all verify. */
+export function parseSecrets(name: string, value: unknown): readonly string[] {
+  const secrets = Array.isArray(value) ? value : [value];
+  if (
+    secrets.length > 0 &&
+    secrets.every((secret) => typeof secret === "string" && secret !== "")
+  ) {
+    return Object.freeze(secrets as string[]);
+  }
+  throw new KitError("INVALID_OPTION", {
+    message: `\`${name}\` must be a non-empty string, or an array of them.`,
+    fix: "Make one with `openssl rand -base64 32`, and put new ones first.",
+  });
+}

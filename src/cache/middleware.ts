@@ -48,7 +48,7 @@ export function createCacheMiddleware(
 function claimRoute(routes: Map<string, string>, template: Template, request: KnownRequest): void {
   const path = request.route?.path;
   if (path === undefined) return;
-  const route = String(path as string);
+  const route = [path].flat().join(", ");
   const other = routes.get(template.text);
   routes.set(template.text, other ?? route);
   if (other === undefined || other === route) return;

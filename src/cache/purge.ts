@@ -22,6 +22,7 @@ type End = (...args: unknown[]) => ServerResponse;
 
 /** Runs `work` once the response is complete but for its end, if it is no error. */
 function beforeEnd(response: ServerResponse, work: () => Promise<void>): void {
+  // oxlint-disable-next-line typescript/unbound-method -- called with its response below
   const end = response.end as unknown as End;
   let isEnding = false;
   response.end = ((...args: unknown[]) => {

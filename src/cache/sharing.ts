@@ -1,5 +1,6 @@
 /** Who may share a stored response: a hit skips the handler, and with it the handler's own checks. */
 import type { Request } from "express";
+import { idText } from "../id-text.ts";
 import { hasSessionFromCookie, type KnownRequest } from "../request.ts";
 import type { CachePlan } from "./options.ts";
 
@@ -23,16 +24,19 @@ function personal(request: KnownRequest, { ignoreCookies }: CachePlan): string |
   return undefined;
 }
 
+/** Mongoose documents have both; other users have one or the other, or are an id themselves. */
+const ID_FIELDS = ["id", "_id"] as const;
+
 function userOf(request: KnownRequest): string | undefined {
   const { user } = request;
-  const id: unknown =
-    typeof user === "object" && user !== null
-      ? ((user as { id?: unknown }).id ?? (user as { _id?: unknown })._id)
-      : (user ?? (request as { session?: { userId?: unknown } }).session?.userId);
-  if (typeof id === "string" || typeof id === "number" || typeof id === "bigint") return String(id);
-  return typeof id === "object" && id !== null && id.toString !== Object.prototype.toString
-    ? String(id as { toString(): string })
-    : undefined;
+  if (user === undefined || user === null) {
+    return idText((request as { session?: { userId?: unknown } }).session?.userId);
+  }
+  if (typeof user !== "object") return idText(user);
+  const field = ID_FIELDS.find(
+    (name) => idText((user as Record<string, unknown>)[name]) !== undefined,
+  );
+  return field && idText((user as Record<string, unknown>)[field]);
 }
 
 /** Whether, and with whom, this request shares. */

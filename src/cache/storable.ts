@@ -9,7 +9,7 @@ const STATUSES = new Set([200, 203, 301, 308]);
 const FORBIDDING = ["private", "no-store", "no-cache"];
 
 /** The tokens of a list-valued field. */
-export function tokensOf(value: unknown): string[] {
+export function tokensOf(value: number | string | readonly string[] | undefined): string[] {
   return [value ?? []]
     .flat()
     .flatMap((line) => String(line).split(","))
@@ -31,16 +31,16 @@ export interface Judged {
 export function refusalOf({ status, fields, baseline, vary }: Judged): string | undefined {
   if (!STATUSES.has(status)) return `status-${status}`;
   if (fields["set-cookie"] !== undefined) return "set-cookie";
-  const directives = tokensOf(fields["cache-control"]).map((token) =>
-    token.split("=", 1)[0]!.toLowerCase(),
+  const directives = new Set(
+    tokensOf(fields["cache-control"]).map((token) => token.split("=", 1)[0]!.toLowerCase()),
   );
-  const forbidding = FORBIDDING.find((name) => directives.includes(name));
+  const forbidding = FORBIDDING.find((name) => directives.has(name));
   if (forbidding !== undefined) return forbidding;
   // What stood in Vary before belongs to a middleware that runs on hits too.
   const before = tokensOf(baseline["vary"]).map((token) => token.toLowerCase());
   const after = tokensOf(fields["vary"]).map((token) => token.toLowerCase());
-  const covered = [...before.filter((token) => token !== "*"), ...vary, "accept-encoding"];
-  return after.every((token) => covered.includes(token)) ? undefined : "vary";
+  const covered = new Set([...before.filter((token) => token !== "*"), ...vary, "accept-encoding"]);
+  return after.every((token) => covered.has(token)) ? undefined : "vary";
 }
 
 /** Hop-by-hop (RFC 9110, section 7.6.1), or made anew for every response. */

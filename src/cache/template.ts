@@ -1,5 +1,6 @@
 /** From `brand:settings` or `brand:[id]:settings` and a route's params to the path of a key. */
 import { KitError } from "../errors.ts";
+import { idText } from "../id-text.ts";
 import { segment } from "../keys.ts";
 import { show } from "../validate.ts";
 
@@ -48,9 +49,8 @@ function invalidTemplate(text: unknown, why: string): KitError {
 
 /** A wildcard's parts are joined as they stood in the URL; escaped, none of them holds a slash. */
 function valueOf(value: unknown): string {
-  return Array.isArray(value)
-    ? value.map((part) => segment(String(part))).join("/")
-    : segment(value === undefined || value === null ? "" : String(value));
+  if (Array.isArray(value)) return value.map(valueOf).join("/");
+  return segment(idText(value) ?? "");
 }
 
 /** Names in `params` that the template does not use, and names that it uses and `params` lacks. */

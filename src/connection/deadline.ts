@@ -22,16 +22,7 @@ export function withDeadline<T>(work: Promise<T>, ms: number, what: string): Pro
         );
       });
     }, ms);
-    const settle = () => clearTimeout(timer);
-    work.then(
-      (value) => {
-        settle();
-        resolve(value);
-      },
-      (error: unknown) => {
-        settle();
-        reject(error as Error);
-      },
-    );
+    // oxlint-disable-next-line promise/catch-or-return -- both outcomes are handed on
+    work.finally(() => clearTimeout(timer)).then(resolve, reject);
   });
 }

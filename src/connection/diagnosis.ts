@@ -25,7 +25,7 @@ export function diagnose(error: unknown, attempt: Attempt): KitError {
     return clientCertificateRejected(code, attempt, error);
   }
   if (attempt.tls && CERTIFICATE.test(code)) return certificateRejected(code, attempt, error);
-  if (!attempt.tls && (code === "ECONNRESET" || /^Connection is closed/.test(message))) {
+  if (!attempt.tls && (code === "ECONNRESET" || message.startsWith("Connection is closed"))) {
     return new KitError("TLS_EXPECTED", {
       message: `${attempt.target} closed the connection before it answered anything, as a server does that expects TLS.`,
       fix: "Write rediss:// instead of redis://, if the port speaks TLS.",
@@ -101,7 +101,7 @@ export function commandFailed(name: string, error: unknown): KitError {
   const { message } = error as Error;
   return new KitError("REDIS_COMMAND_FAILED", {
     message: `Redis refused ${name}: ${message.slice(0, 200)}.`,
-    fix: /^NOPERM/.test(message)
+    fix: message.startsWith("NOPERM")
       ? "Give the ACL user the commands and key prefixes that the README lists."
       : "Read the server's own words above; `redis-cli` shows the same.",
     status: 503,

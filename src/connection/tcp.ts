@@ -3,10 +3,11 @@ import { Socket } from "node:net";
 import { Redis, type RedisOptions } from "ioredis";
 import { KitError } from "../errors.ts";
 import { withDeadline } from "./deadline.ts";
-import { commandFailed, diagnose, unavailable } from "./diagnosis.ts";
-import type { Connection, ConnectionEvents, ConnectionState, SetOptions } from "./port.ts";
+import { commandFailed } from "./diagnosis.ts";
+import type { Connection, ConnectionEvents, SetOptions } from "./port.ts";
 import type { Argument, Script } from "./script.ts";
 import { openSocket, type SocketPlan } from "./socket.ts";
+import { Availability } from "./availability.ts";
 
 /** What {@link openTcp} needs to know. */
 export interface TcpPlan {
@@ -81,116 +82,19 @@ function clientOptions(
 /** Whether ioredis knows for certain that a command never left. */
 const NEVER_LEFT = /Stream isn't writeable|Connection is already/;
 
-interface Waiter {
-  resolve(): void;
-  reject(error: KitError): void;
-}
-
-/**
- * Keeps the state of one ioredis client: whether commands may be sent, since when not, and why.
- *
- * While there is no connection, a command waits for one, but an outage costs a command at most one
- * deadline counted from the outage's start: after that, commands fail at once.
- */
-function watch(redis: Redis, plan: TcpPlan, events: ConnectionEvents) {
-  const { attempt } = plan.socket;
-  const waiters = new Set<Waiter>();
-  let everReady = false;
-  let closed = false;
-  let isHandshaking = false;
-  let isUp = false;
-  let downSince = Date.now();
-  let problem: KitError | undefined;
-
-  const state = (): ConnectionState => ({
-    kind: "tcp",
-    state: closed ? "closed" : isReady() ? "ready" : everReady ? "down" : "connecting",
-    target: attempt.target,
-    tls: attempt.tls,
-    problem,
-  });
-  const isReady = (): boolean => redis.status === "ready";
-  const fail = (error: KitError): void => {
-    if (closed) return;
-    const isNews = problem?.code !== error.code;
-    problem = error;
-    for (const waiter of waiters) waiter.reject(error);
-    if (isNews) events.error(error);
-  };
-
-  redis.on("connect", () => (isHandshaking = true));
-  redis.on("ready", () => {
-    [everReady, isUp, isHandshaking, problem] = [true, true, false, undefined];
-    for (const waiter of waiters) waiter.resolve();
-    events.connection(state());
-  });
-  redis.on("close", () => {
-    if (isHandshaking) {
-      // A server that was ready once speaks the right protocol: then it is away, not misconfigured.
-      const why = "Connection is closed.";
-      fail(everReady ? unavailable(attempt, why) : diagnose(new Error(why), attempt));
-    }
-    isHandshaking = false;
-    if (!isUp || closed) return;
-    [isUp, downSince] = [false, Date.now()];
-    events.connection(state());
-  });
-  redis.on("error", (error: Error) => fail(diagnose(error, attempt)));
-
-  /** Milliseconds that a command which is asked for now may take. */
-  const budget = (): number => (everReady ? plan.deadline : plan.connectDeadline);
-  const untilReady = (): Promise<void> => {
-    if (isReady()) return Promise.resolve();
-    if (closed) return Promise.reject(kitClosed());
-    const remaining = downSince + budget() - Date.now();
-    const verdict = (): KitError =>
-      problem ?? unavailable(attempt, `not connected for ${Date.now() - downSince} ms`);
-    if (remaining <= 0) return Promise.reject(verdict());
-    return new Promise<void>((resolve, reject) => {
-      const done = (settle: () => void) => {
-        clearTimeout(timer);
-        waiters.delete(waiter);
-        settle();
-      };
-      const waiter: Waiter = {
-        resolve: () => done(resolve),
-        reject: (error) => done(() => reject(error)),
-      };
-      const timer = setTimeout(() => waiter.reject(verdict()), remaining);
-      waiters.add(waiter);
-    });
-  };
-  const close = async (): Promise<void> => {
-    if (closed) return;
-    closed = true;
-    for (const waiter of waiters) waiter.reject(kitClosed());
-    // QUIT lets the replies of commands under way come first.
-    if (isReady()) await withDeadline(redis.quit(), plan.deadline, "QUIT").catch(() => {});
-    redis.disconnect();
-  };
-  return { state, isReady, untilReady, budget, close, fail };
-}
-
-function kitClosed(): KitError {
-  return new KitError("KIT_CLOSED", {
-    message: "The kit's connection was closed.",
-    fix: "Call kit.close() only when the server has stopped.",
-    status: 503,
-    outcome: "notSent",
-  });
-}
-
 /** Opens the connection; it connects, and reconnects, by itself. */
 export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
-  let onFailure = (_error: KitError): void => {};
   const redis = new Redis(
     clientOptions(
       plan,
-      connectorOf(plan, (error) => onFailure(error)),
+      connectorOf(plan, (error) => availability.fail(error)),
     ),
   );
-  const watched = watch(redis, plan, events);
-  onFailure = watched.fail;
+  const availability: Availability = new Availability(
+    redis,
+    { ...plan, attempt: plan.socket.attempt },
+    events,
+  );
   redis.connect().catch(() => {}); // Told by the connector and the "error" event.
 
   const explain = (name: string, error: unknown): KitError => {
@@ -206,9 +110,9 @@ export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
     });
   };
   const send = async <T>(name: string, command: () => Promise<T>): Promise<T> => {
-    const budget = watched.budget();
-    const started = watched.isReady() ? 0 : Date.now();
-    if (started !== 0) await watched.untilReady();
+    const budget = availability.budget();
+    const started = availability.isReady() ? 0 : Date.now();
+    if (started !== 0) await availability.untilReady();
     const left = started === 0 ? budget : Math.max(1, budget - (Date.now() - started));
     try {
       return await withDeadline(command(), left, name);
@@ -216,12 +120,12 @@ export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
       throw explain(name, error);
     }
   };
-  return portOf(redis, send, watched);
+  return portOf(redis, send, availability);
 }
 
 type Send = <T>(name: string, command: () => Promise<T>) => Promise<T>;
 
-function portOf(redis: Redis, send: Send, watched: ReturnType<typeof watch>): Connection {
+function portOf(redis: Redis, send: Send, availability: Availability): Connection {
   const set = (key: string, value: string | Buffer, { ttl, condition }: SetOptions) => {
     if (condition === "NX") return redis.set(key, value, "PX", ttl, "NX");
     if (condition === "XX") return redis.set(key, value, "PX", ttl, "XX");
@@ -262,8 +166,8 @@ function portOf(redis: Redis, send: Send, watched: ReturnType<typeof watch>): Co
     run: async (script, key, args) =>
       script.parse(await send(`the script ${script.name}`, () => evaluate(script, key, args))),
     ping: async () => void (await send("PING", () => redis.ping())),
-    ready: watched.untilReady,
-    close: watched.close,
-    state: watched.state,
+    ready: () => availability.untilReady(),
+    close: () => availability.close(),
+    state: () => availability.state(),
   };
 }

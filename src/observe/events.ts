@@ -31,9 +31,9 @@ export type EventName = keyof KitEvents;
 
 /** Subscribes, unsubscribes, and tells. */
 export interface Events {
-  on<Name extends EventName>(event: Name, listener: (detail: KitEvents[Name]) => void): void;
-  off<Name extends EventName>(event: Name, listener: (detail: KitEvents[Name]) => void): void;
-  emit<Name extends EventName>(event: Name, detail: KitEvents[Name]): void;
+  on: <Name extends EventName>(event: Name, listener: (detail: KitEvents[Name]) => void) => void;
+  off: <Name extends EventName>(event: Name, listener: (detail: KitEvents[Name]) => void) => void;
+  emit: <Name extends EventName>(event: Name, detail: KitEvents[Name]) => void;
 }
 
 const NAMES: readonly EventName[] = [

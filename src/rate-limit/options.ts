@@ -58,17 +58,14 @@ export interface RateLimitOptions extends Partial<Pick<ShellOptions, Kept>> {
   /** Default: `'memory'`, the same limits counted in this process. `passOnStoreError: true` means `'open'`. */
   onRedisError?: RedisErrorPolicy;
   /** Default: `'draft-8'`; `true` means `'draft-6'`, as in express-rate-limit. */
-  standardHeaders?: HeaderStyle | boolean;
+  standardHeaders?: HeaderStyle | true;
 }
 
 /** One counter that a request is held against. */
 export interface Policy {
   /** Key segment, and the name in the RateLimit header fields. */
   readonly type: string;
-  readonly limit:
-    | number
-    | NonNullable<RateLimitOptions["keyGenerator"]>
-    | RateLimitOptions["limit"];
+  readonly limit: NonNullable<RateLimitOptions["limit"]>;
   readonly window: number;
   /** Which of the request's identities make the key; nothing where one is missing. */
   readonly by: "identity" | "address" | "account" | "address-and-account";
@@ -199,27 +196,29 @@ function checkFunctions(options: RateLimitOptions): void {
   if (options.statusCode !== undefined) parseCount("statusCode", options.statusCode, 400);
 }
 
-function onlyOne<T>(
+function onlyOne(
   options: RateLimitOptions,
   name: keyof RateLimitOptions,
   other: keyof RateLimitOptions,
-): T | undefined {
+) {
   if (options[name] !== undefined && options[other] !== undefined) {
     throw new KitError("INVALID_OPTION", {
       message: `\`${name}\` and \`${other}\` are two names of one option, and both are given.`,
       fix: `Keep \`${name}\`.`,
     });
   }
-  return (options[name] ?? options[other]) as T | undefined;
+  return options[name] ?? options[other];
 }
 
 function parseLimit(options: RateLimitOptions, standard: number): Policy["limit"] {
-  const limit = onlyOne<RateLimitOptions["limit"]>(options, "limit", "max") ?? standard;
-  return typeof limit === "function" ? limit : parseCount("limit", limit, 0);
+  const limit = onlyOne(options, "limit", "max") ?? standard;
+  return typeof limit === "function"
+    ? (limit as Exclude<Policy["limit"], number>)
+    : parseCount("limit", limit, 0);
 }
 
 function parseWindow(options: RateLimitOptions, standard: number): number {
-  return parseDuration("window", onlyOne<Duration>(options, "window", "windowMs") ?? standard);
+  return parseDuration("window", onlyOne(options, "window", "windowMs") ?? standard);
 }
 
 function parsePolicy(options: RateLimitOptions): RedisErrorPolicy {

@@ -1,6 +1,8 @@
 /** What a refused client reads. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import accepts from "accepts";
+import type { Request, Response } from "express";
+import type { Options as ShellOptions } from "express-rate-limit";
 import type { Answer } from "./counter.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
@@ -34,4 +36,22 @@ export function refuse(
   );
   response.setHeader("Content-Length", Buffer.byteLength(body));
   response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** express-rate-limit's `message`: text, a value for JSON, or what answers one. */
+export async function sendMessage(
+  request: Request,
+  response: Response,
+  message: NonNullable<ShellOptions["message"]>,
+  status: number,
+): Promise<void> {
+  const value: unknown = typeof message === "function" ? await message(request, response) : message;
+  if (response.writableEnded) return;
+  const isText = typeof value === "string";
+  response.statusCode = status;
+  response.setHeader(
+    "Content-Type",
+    isText ? "text/plain; charset=utf-8" : "application/json; charset=utf-8",
+  );
+  response.end(isText ? value : JSON.stringify(value));
 }

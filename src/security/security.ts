@@ -47,7 +47,11 @@ const KNOWN = [
 export function createSecurity({ config }: Context): (options?: SecurityOptions) => Middleware {
   return (options = {}) => {
     checkOptions("security()", options, KNOWN);
-    const complete = { contentSecurityPolicy: API_POLICY, ...options } as HelmetOptions;
+    const complete = {
+      contentSecurityPolicy: API_POLICY,
+      ...(!("frameguard" in options) && { xFrameOptions: { action: "deny" as const } }),
+      ...options,
+    } as HelmetOptions;
     const overHttps = helmet(complete);
     const {
       hsts: _hsts,
@@ -55,7 +59,7 @@ export function createSecurity({ config }: Context): (options?: SecurityOptions)
       ...rest
     } = complete as Record<string, unknown>;
     // RFC 6797, section 7.2: the field must not be sent over plain http.
-    const overHttp = helmet({ ...rest, strictTransportSecurity: false } as HelmetOptions);
+    const overHttp = helmet({ ...rest, strictTransportSecurity: false });
     return function security(request, response, next) {
       (isSecure(request, config.trust) ? overHttps : overHttp)(request, response, next);
     };

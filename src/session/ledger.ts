@@ -36,6 +36,8 @@ export interface LedgerOptions {
   readonly idle: number;
   readonly absolute: number;
   readonly userOf: UserOf;
+  /** Empty sessions are not stored (`saveUninitialized: false`). */
+  readonly dropsBlank?: boolean;
 }
 
 /** How much longer than its longest session a user's Set lives. */

@@ -6,7 +6,8 @@ import expressSession, { type CookieOptions, type Store } from "express-session"
 import onHeaders from "on-headers";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import { isSecure, type KnownRequest, type Middleware, type Trust } from "../request.ts";
+import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
+import type { Trust } from "../trust-proxy.ts";
 import { checkOptions, type Duration, parseDuration, parseFunction } from "../validate.ts";
 import { planSession, type SecretMaker, type SessionOptions, type SessionPlan } from "./options.ts";
 import { type SessionEnded, standardUser, type UserOf } from "./record.ts";
@@ -30,22 +31,31 @@ function defineSecure(request: KnownRequest, trust: Trust): void {
   });
 }
 
-function setsCookie(response: ServerResponse, name: string): boolean {
-  const header = response.getHeader("Set-Cookie") ?? [];
-  return [header].flat().some((cookie) => String(cookie).startsWith(`${name}=`));
+/** The Set-Cookie lines of a response, other than the session's. */
+function otherCookies(response: ServerResponse, name: string): string[] {
+  const lines = [response.getHeader("Set-Cookie") ?? []].flat().map(String);
+  return lines.filter((line) => !line.startsWith(`${name}=`));
 }
 
-/** Takes a cookie back whose session is no more, unless the response sets it anew. */
-function clearStaleCookie(request: IncomingMessage, state: SessionState): void {
-  const { plan, response } = state;
-  if (!state.isCookieStale || setsCookie(response, plan.name)) return;
-  const options = typeof plan.cookie === "function" ? plan.cookie(request as Request) : plan.cookie;
-  const { secure, ...attributes } = options;
+function expiredCookie(request: IncomingMessage, { name, cookie: given }: SessionPlan): string {
+  const { secure, ...attributes } = typeof given === "function" ? given(request as Request) : given;
   const cookie = new (expressSession.Cookie as unknown as new (options: CookieOptions) => {
     serialize(name: string, value: string): string;
   })({ ...attributes, secure: secure === true, maxAge: undefined, expires: new Date(0) });
-  const before = [response.getHeader("Set-Cookie") ?? []].flat().map(String);
-  response.setHeader("Set-Cookie", [...before, cookie.serialize(plan.name, "")]);
+  return cookie.serialize(name, "");
+}
+
+/** Corrects what the shell sent: no cookie for an empty session, and a stale one is taken back. */
+function correctCookie(request: IncomingMessage, state: SessionState): void {
+  const { plan, response, store } = state;
+  const { session } = request as { session?: object };
+  const others = otherCookies(response, plan.name);
+  const count = [response.getHeader("Set-Cookie") ?? []].flat().length;
+  const isSet = count > others.length && !(plan.dropsBlank && store.isBlank(session));
+  if (isSet) return;
+  const lines = state.isCookieStale ? [...others, expiredCookie(request, plan)] : others;
+  if (lines.length > 0) response.setHeader("Set-Cookie", lines);
+  else if (count > 0) response.removeHeader("Set-Cookie");
 }
 
 function unavailable(cause: unknown): unknown {
@@ -83,7 +93,7 @@ export function createSession(
       setState(request, state);
       defineSecure(request, config.trust);
       // Listeners run in reverse: registered before the shell's, this one sees what the shell set.
-      onHeaders(response, () => clearStaleCookie(request, state));
+      onHeaders(response, () => correctCookie(request, state));
       const proceed = (error?: unknown): void => {
         if (error !== undefined) return next(state.cookieId ? unavailable(error) : error);
         enter(request as Request, state, plan, next);

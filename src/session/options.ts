@@ -1,7 +1,7 @@
 /** What session() can be told, checked once. */
 import type { CookieOptions, SessionOptions as ShellOptions } from "express-session";
 import type { Request, Response } from "express";
-import { type Config, parseSecrets } from "../config.ts";
+import type { Config } from "../config.ts";
 import { KitError } from "../errors.ts";
 import {
   checkOptions,
@@ -9,6 +9,7 @@ import {
   invalidOption,
   parseDuration,
   parseFunction,
+  parseSecrets,
 } from "../validate.ts";
 import { standardUser, type UserOf } from "./record.ts";
 
@@ -45,6 +46,7 @@ export interface SessionPlan {
   readonly idle: number;
   readonly absolute: number;
   readonly userOf: UserOf;
+  readonly dropsBlank: boolean;
   readonly proxy: boolean | undefined;
   readonly onEnded: SessionOptions["onEnded"];
   readonly shell: Omit<ShellOptions, "store">;
@@ -101,6 +103,7 @@ export function planSession(
     idle,
     absolute,
     userOf: options.user ?? standardUser,
+    dropsBlank: !saveUninitialized,
     proxy,
     onEnded: options.onEnded,
     shell: {

@@ -20,6 +20,7 @@ export interface SessionState {
 
 const STATE: unique symbol = Symbol.for("express-redis-kit.session") as never;
 
+/** Any request may carry the state. */
 type Carrier = IncomingMessage & { [STATE]?: SessionState };
 
 /** Hangs the state onto its request. */
@@ -28,8 +29,8 @@ export function setState(request: IncomingMessage, state: SessionState): void {
 }
 
 /** The state of a request that went through `session()`. */
-export function findState(request: IncomingMessage | undefined): SessionState | undefined {
-  return (request as Carrier | undefined)?.[STATE];
+export function findState(request: Carrier | undefined): SessionState | undefined {
+  return request?.[STATE];
 }
 
 /** As {@link findState}, for calls that cannot do without. */

@@ -7,6 +7,7 @@ import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { markSessionFromCookie } from "../request.ts";
 import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
+import { guardUnreachable, sessionEnded, signInTooLate, userNotFound } from "./failures.ts";
 import { fingerprint, type SessionJson, toJson } from "./record.ts";
 import { findState, type SessionState } from "./state.ts";
 
@@ -31,8 +32,16 @@ interface Reader {
 const MOST_PROLONGED = 10_000;
 
 /** Fulfils both of connect-redis's ways to answer: the callback where there is one, the promise otherwise. */
-function answer<T>(work: Promise<T>, callback: Callback | undefined): Promise<T | void> {
-  return callback === undefined ? work : work.then((value) => callback(null, value), callback);
+async function answer<T>(work: Promise<T>, callback: Callback | undefined): Promise<T | void> {
+  if (callback === undefined) return work;
+  let value: T;
+  try {
+    value = await work;
+  } catch (error) {
+    callback(error);
+    return;
+  }
+  callback(null, value);
 }
 
 /** The guarded store. Made by `session()` and `sessionStore()`. */
@@ -98,17 +107,13 @@ export class KitSessionStore extends RedisStore {
     const state = findState(live.req);
     const isSignIn = user !== undefined && user !== stored?.user;
     if (isSignIn && state !== undefined && id === state.cookieId) {
-      if (state.response.headersSent)
-        return answer(Promise.reject(signInTooLate()), callback) as Promise<void>;
+      if (state.response.headersSent) return answer(Promise.reject(signInTooLate()), callback);
       // Against fixation: an id that came in by cookie is not the one that gets signed in. The shell
       // reads the request's session for its cookie only after this call.
       const renewed = this.#renew(live);
-      return answer(
-        this.#write(renewed.id, renewed, toJson(renewed), id),
-        callback,
-      ) as Promise<void>;
+      return answer(this.#write(renewed.id, renewed, toJson(renewed), id), callback);
     }
-    return answer(this.#write(id, live, data), callback) as Promise<void>;
+    return answer(this.#write(id, live, data), callback);
   }
 
   /** Moves a session's data into a new session of the same request. */
@@ -120,12 +125,22 @@ export class KitSessionStore extends RedisStore {
     return renewed;
   }
 
+  /** An empty session that was never stored. It need not be, and its client needs no cookie for it. */
+  isBlank(session: object | undefined): boolean {
+    return (
+      session !== undefined &&
+      !this.#stored.has(session) &&
+      Object.keys(session).every((name) => name === "cookie")
+    );
+  }
+
   async #write(
     id: string,
     session: LiveSession,
     data: SessionJson,
     formerId?: string,
   ): Promise<void> {
+    if (this.#options.dropsBlank === true && this.isBlank(session)) return;
     const before = this.#stored.get(session);
     if (before?.print === fingerprint(data)) return;
     const user = this.#options.userOf(data);
@@ -209,14 +224,14 @@ export class KitSessionStore extends RedisStore {
   }
 
   override destroy(id: string, callback?: Callback): Promise<void> {
-    return answer(this.#ledger.destroy(id), callback) as Promise<void>;
+    return answer(this.#ledger.destroy(id), callback);
   }
 
   /** Called at the end of a request that changed nothing: under the kit's middleware it has nothing to wait for. */
   override touch(id: string, session: SessionData, callback?: Callback): Promise<void> {
     const live = session as LiveSession;
     const isOurs = findState(live.req) !== undefined;
-    return answer(isOurs ? Promise.resolve() : this.prolong(id, live), callback) as Promise<void>;
+    return answer(isOurs ? Promise.resolve() : this.prolong(id, live), callback);
   }
 
   /** Moves a session's expiry, at most once per idle/20. */
@@ -224,11 +239,7 @@ export class KitSessionStore extends RedisStore {
     const stored = this.#stored.get(session);
     if (stored === undefined || this.#prolonged.has(id)) return;
     this.#prolonged.set(id, true);
-    await this.#ledger.prolong(
-      id,
-      (session as LiveSession).cookie as SessionJson["cookie"],
-      stored,
-    );
+    await this.#ledger.prolong(id, (session as LiveSession).cookie, stored);
   }
 
   override all(callback?: Callback): Promise<unknown> {
@@ -258,7 +269,7 @@ export class KitSessionStore extends RedisStore {
   }
 
   override clear(callback?: Callback): Promise<void> {
-    return answer(this.#ledger.clear(), callback) as Promise<void>;
+    return answer(this.#ledger.clear(), callback);
   }
 }
 
@@ -270,39 +281,4 @@ function adopt(session: LiveSession, data: SessionJson): void {
   for (const [name, value] of Object.entries(data)) {
     if (name !== "cookie") session[name] = value;
   }
-}
-
-function guardUnreachable(cause: unknown): KitError {
-  return new KitError("GUARD_UNREACHABLE", {
-    message:
-      "The login could not be completed: the guard that ends the user's other sessions did not answer. Nobody was signed in; the user's previous session may have ended.",
-    fix: "Try again once Redis answers; the event 'redis-error' tells what is wrong with it.",
-    status: 503,
-    retryAfter: 1,
-    cause,
-  });
-}
-
-function userNotFound(): KitError {
-  return new KitError("INVALID_OPTION", {
-    message:
-      "login() set session.userId, but session()'s option `user` does not find that user there.",
-    fix: "Let `user` answer session.userId where it is set, or sign in by setting what `user` reads.",
-  });
-}
-
-function signInTooLate(): KitError {
-  return new KitError("SIGN_IN_TOO_LATE", {
-    message:
-      "A user was put into the session after the response's headers were sent, when its id can no longer be changed.",
-    fix: "Set the user before the response begins, or call `await login(req, userId)`.",
-  });
-}
-
-function sessionEnded(): KitError {
-  return new KitError("SESSION_ENDED", {
-    message: "The session was ended elsewhere while this request was under way.",
-    fix: "Answer 401; the client has to sign in again.",
-    status: 401,
-  });
 }

@@ -1,0 +1,37 @@
+/** How signing in and saving fail, in words. */
+import { KitError } from "../errors.ts";
+
+export function guardUnreachable(cause: unknown): KitError {
+  return new KitError("GUARD_UNREACHABLE", {
+    message:
+      "The login could not be completed: the guard that ends the user's other sessions did not answer. Nobody was signed in; the user's previous session may have ended.",
+    fix: "Try again once Redis answers; the event 'redis-error' tells what is wrong with it.",
+    status: 503,
+    retryAfter: 1,
+    cause,
+  });
+}
+
+export function userNotFound(): KitError {
+  return new KitError("INVALID_OPTION", {
+    message:
+      "login() set session.userId, but session()'s option `user` does not find that user there.",
+    fix: "Let `user` answer session.userId where it is set, or sign in by setting what `user` reads.",
+  });
+}
+
+export function signInTooLate(): KitError {
+  return new KitError("SIGN_IN_TOO_LATE", {
+    message:
+      "A user was put into the session after the response's headers were sent, when its id can no longer be changed.",
+    fix: "Set the user before the response begins, or call `await login(req, userId)`.",
+  });
+}
+
+export function sessionEnded(): KitError {
+  return new KitError("SESSION_ENDED", {
+    message: "The session was ended elsewhere while this request was under way.",
+    fix: "Answer 401; the client has to sign in again.",
+    status: 401,
+  });
+}
