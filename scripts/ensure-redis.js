@@ -18,15 +18,20 @@ function canInstall() {
   return existsSync("/etc/debian_version") && process.getuid?.() === 0;
 }
 
+/** @param {string[]} args */
+function aptGet(...args) {
+  return spawnSync("apt-get", args, {
+    stdio: ["ignore", "ignore", "inherit"],
+    // The package would start a service; at run level 1 it does not. The tests start their own.
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
+  }).status;
+}
+
 function install() {
-  const run = (/** @type {string[]} */ ...args) =>
-    spawnSync("apt-get", args, {
-      stdio: ["ignore", "ignore", "inherit"],
-      // The package would start a service; at run level 1 it does not. The tests start their own.
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
-    }).status === 0;
   const packages = ["install", "-y", "--no-install-recommends", "redis-server"];
-  return run(...packages) || (run("update") && run(...packages));
+  if (aptGet(...packages) === 0) return;
+  aptGet("update");
+  aptGet(...packages);
 }
 
 if (findServer() === undefined) {

@@ -95,8 +95,16 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const port = options.tcp ? await freePort() : 0;
   const tlsPort = options.tls ? await freePort() : 0;
   const args = [
-    ...["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", socketPath],
-    ...["--save", "", "--appendonly", "no", "--dir", folder],
+    "--port",
+    String(port),
+    "--bind",
+    "127.0.0.1",
+    "--unixsocket",
+    socketPath,
+    "--save",
+    "",
+    "--dir",
+    folder,
     ...(options.tls ? tlsArguments(options.tls, tlsPort) : []),
     ...(options.args ?? []),
   ];
