@@ -27,5 +27,6 @@ try {
   await start();
 } catch (error) {
   process.stderr.write(`${error instanceof KitError ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  // Not only exitCode: where a later option is wrong, a connection is open already.
+  process.exit(1);
 }
