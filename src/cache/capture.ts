@@ -2,6 +2,14 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import onHeaders from "on-headers";
 
+/** How much of a body has passed. */
+export interface Progress {
+  /** The handler has ended it. */
+  readonly isWhole: boolean;
+  /** Bytes so far; more than the capture may hold if it is too long. */
+  readonly length: number;
+}
+
 /** What a capture tells. Each but `onFieldAdded` is called at most once. */
 export interface CaptureListener {
   /** Before anything leaves: the handler has begun to answer. */
@@ -10,11 +18,11 @@ export interface CaptureListener {
    * The handler's header fields are complete; those that middlewares mounted before the cache add at
    * this moment are not there yet.
    */
-  onFields(fields: OutgoingHttpHeaders): void;
+  onFields(fields: OutgoingHttpHeaders, progress: Progress): void;
   /** One of those middlewares set a field. */
   onFieldAdded(): void;
-  /** The handler has ended the response. `body` is undefined if it was too long. */
-  onEnd(body: Buffer | undefined): void;
+  /** The handler has ended the response. `body` is empty if it was longer than may be held. */
+  onEnd(body: Buffer, length: number): void;
 }
 
 type Output = (chunk?: unknown, encoding?: unknown, callback?: unknown) => unknown;
@@ -53,6 +61,7 @@ export function capture(
   let chunks: Buffer[] | undefined = [];
   let length = 0;
   let hasBegun = false;
+  let isEnding = false;
   let hasEnded = false;
 
   const begin = (): void => {
@@ -69,7 +78,7 @@ export function capture(
   };
   onHeaders(response, () => {
     begin();
-    listener.onFields(response.getHeaders());
+    listener.onFields(response.getHeaders(), { isWhole: isEnding, length });
     watchFields(response, () => listener.onFieldAdded());
   });
   response.write = ((...args: Parameters<Output>) => {
@@ -80,10 +89,11 @@ export function capture(
   response.end = ((...args: Parameters<Output>) => {
     begin();
     if (!hasEnded) record(args[0], args[1]);
+    isEnding = true;
     const result = end.apply(response, args);
     if (!hasEnded) {
       hasEnded = true;
-      listener.onEnd(chunks && Buffer.concat(chunks, length));
+      listener.onEnd(Buffer.concat(chunks ?? []), length);
     }
     return result;
   }) as typeof response.end;

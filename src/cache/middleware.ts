@@ -1,15 +1,12 @@
 /** `cache()`: answers from what was stored, or lets the handler answer and stores that. */
-import { createHash } from "node:crypto";
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
-import { capture, hideConditions, watchSession } from "./capture.ts";
-import type { Entry } from "./entry.ts";
 import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
+import { record } from "./recording.ts";
 import { reply, setCacheStatus } from "./reply.ts";
 import { sharingOf } from "./sharing.ts";
-import { ownFields, refusalOf } from "./storable.ts";
 import { type CacheStore, createCacheStore } from "./store.ts";
 import { mismatch, parseTemplate, pathOf, type Template } from "./template.ts";
 import { hashOf, hideIgnoredQuery, variantOf } from "./variant.ts";
@@ -156,81 +153,4 @@ function createTurn(
     next();
   };
   return { bypass, look };
-}
-
-/** ±10 %, so that what was stored together does not expire together. */
-function jittered(ttl: number): number {
-  return Math.max(1, Math.round(ttl * (0.9 + Math.random() * 0.2)));
-}
-
-const UNTOUCHED = { wasTouched: () => false, stop: () => {} };
-
-/** Lets the handler answer, and hands over what may be stored of it, or why nothing may. */
-function record(
-  plan: CachePlan,
-  request: IncomingMessage,
-  response: ServerResponse,
-  token: string,
-  done: (entry: Entry | undefined, refusal?: string) => void,
-): void {
-  const baseline = { ...response.getHeaders() };
-  const restoreConditions = hideConditions(request);
-  const session = plan.scope === undefined ? watchSession(request) : UNTOUCHED;
-  /** The fields as the handler left them; undefined until they are complete. */
-  let handlers: OutgoingHttpHeaders | undefined;
-
-  const refusal = (): string | undefined => {
-    if (session.wasTouched()) return "session";
-    // Set before outer middlewares encode: then the bytes themselves came encoded.
-    if ((handlers?.["content-encoding"] ?? "identity") !== "identity") return "content-encoding";
-    const fields = response.getHeaders();
-    return refusalOf({ status: response.statusCode, fields, baseline, vary: plan.vary });
-  };
-  const announce = (): void => {
-    const reason = refusal();
-    const detail = reason === undefined ? "stored" : `detail=${reason}`;
-    setCacheStatus(response, `fwd=miss; ${detail}`);
-  };
-  capture(response, plan.maxBytes, {
-    onFirstOutput: () => {
-      restoreConditions();
-      session.stop();
-    },
-    onFields: (fields) => {
-      handlers = { ...fields };
-      announce();
-    },
-    onFieldAdded: announce,
-    onEnd: (body) => {
-      const reason = refusal() ?? bodyRefusal(response, handlers, body);
-      if (reason !== undefined) return done(undefined, reason);
-      const storedAt = Date.now();
-      done({
-        status: response.statusCode,
-        fields: withEtag(ownFields(handlers!, baseline), body!),
-        token,
-        storedAt,
-        expiresAt: storedAt + jittered(plan.ttl),
-        body: body!,
-      });
-    },
-  });
-}
-
-/** Why a body that was ended may not be stored after all. */
-function bodyRefusal(
-  response: ServerResponse,
-  fields: OutgoingHttpHeaders | undefined,
-  body: Buffer | undefined,
-): string | undefined {
-  if (body === undefined) return "too-long";
-  if (fields === undefined || response.destroyed) return "aborted";
-  const declared = fields["content-length"];
-  return declared === undefined || Number(declared) === body.length ? undefined : "truncated";
-}
-
-function withEtag(fields: Entry["fields"], body: Buffer): Entry["fields"] {
-  if (fields["etag"] !== undefined) return fields;
-  const digest = createHash("sha256").update(body).digest("base64url").slice(0, 27);
-  return { ...fields, etag: `"${digest}"` };
 }

@@ -3,11 +3,18 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { KitError } from "../errors.ts";
 import type { SessionEnded } from "./record.ts";
 import type { SessionPlan } from "./options.ts";
-import type { KitSessionStore } from "./store.ts";
+
+/** What the rest of the feature asks of the store, beside what the shell does. */
+export interface SigningStore {
+  signIn(request: IncomingMessage, user: string, keep: readonly string[]): Promise<void>;
+  signOut(request: IncomingMessage): Promise<void>;
+  prolong(id: string, session: object): Promise<void>;
+  isBlank(session: object | undefined): boolean;
+}
 
 /** Made by the middleware, filled by the store while the shell reads. */
 export interface SessionState {
-  readonly store: KitSessionStore;
+  readonly store: SigningStore;
   readonly plan: SessionPlan;
   readonly response: ServerResponse;
   /** The id that the request's cookie named and the store was asked for. */

@@ -9,7 +9,7 @@ import { markSessionFromCookie } from "../request.ts";
 import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { guardUnreachable, sessionEnded, signInTooLate, userNotFound } from "./failures.ts";
 import { fingerprint, type SessionJson, toJson } from "./record.ts";
-import { findState, type SessionState } from "./state.ts";
+import { findState, type SessionState, type SigningStore } from "./state.ts";
 
 type Callback = (error?: unknown, value?: unknown) => void;
 
@@ -45,14 +45,15 @@ async function answer<T>(work: Promise<T>, callback: Callback | undefined): Prom
 }
 
 /** The guarded store. Made by `session()` and `sessionStore()`. */
-export class KitSessionStore extends RedisStore {
+export class KitSessionStore extends RedisStore implements SigningStore {
   /** Set by the shell: gives a request a new, empty session. */
   declare generate: (request: IncomingMessage) => void;
   readonly #ledger: Ledger;
   readonly #options: LedgerOptions;
   /** What the key of a session object held when it was last seen; nothing for one never stored. */
   readonly #stored = new WeakMap<object, Stored>();
-  readonly #prolonged: LRUCache<string, true>;
+  /** Ids whose expiry was moved lately, each for a twentieth of its session's lifetime. */
+  readonly #prolonged = new LRUCache<string, true>({ max: MOST_PROLONGED });
   /** The request that the shell is reading for: it calls `get` without one, but before it returns. */
   #reader: Reader | undefined;
 
@@ -60,7 +61,6 @@ export class KitSessionStore extends RedisStore {
     super({ client: {}, prefix: context.keys.sessionPrefix });
     this.#ledger = new Ledger(context, options);
     this.#options = options;
-    this.#prolonged = new LRUCache({ max: MOST_PROLONGED, ttl: Math.max(1, options.idle / 20) });
   }
 
   /** Runs the shell for a request, so that `get` knows it. */
@@ -234,12 +234,14 @@ export class KitSessionStore extends RedisStore {
     return answer(isOurs ? Promise.resolve() : this.prolong(id, live), callback);
   }
 
-  /** Moves a session's expiry, at most once per idle/20. */
+  /** Moves a session's expiry, at most once per twentieth of its lifetime. */
   async prolong(id: string, session: object): Promise<void> {
     const stored = this.#stored.get(session);
     if (stored === undefined || this.#prolonged.has(id)) return;
-    this.#prolonged.set(id, true);
-    await this.#ledger.prolong(id, (session as LiveSession).cookie, stored);
+    const cookie = (session as LiveSession).cookie as SessionJson["cookie"];
+    const lifetime = cookie.originalMaxAge ?? this.#options.idle;
+    this.#prolonged.set(id, true, { ttl: Math.max(1, Math.floor(lifetime / 20)) });
+    await this.#ledger.prolong(id, cookie, stored);
   }
 
   override all(callback?: Callback): Promise<unknown> {
