@@ -6,6 +6,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { afterAll } from "@jest/globals";
 import { Redis } from "ioredis";
 
 /** A server that a test may do anything to. */
@@ -88,6 +89,12 @@ function tlsArguments(tls: NonNullable<RedisServerOptions["tls"]>, port: number)
   ].flat();
 }
 
+/** A test that fails half-way must not leave a server behind, nor keep Jest waiting for one. */
+const running = new Set<RedisServer>();
+afterAll(async () => {
+  await Promise.all([...running].map((server) => server.stop()));
+});
+
 /** Starts a server and waits until it accepts connections. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), "kit-redis-"));
@@ -122,7 +129,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   await start();
   const client = new Redis({ path: socketPath, lazyConnect: true });
   client.on("error", () => {});
-  return {
+  const server: RedisServer = {
     folder,
     socketPath,
     port,
@@ -138,9 +145,12 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     },
     kill: (signal) => void child.kill(signal),
     stop: async () => {
+      running.delete(server);
       client.disconnect();
       await end();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+  running.add(server);
+  return server;
 }

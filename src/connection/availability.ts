@@ -111,7 +111,7 @@ export class Availability {
   }
 
   isReady(): boolean {
-    return this.#redis.status === "ready";
+    return !this.#isClosed && this.#redis.status === "ready";
   }
 
   state(): ConnectionState {
@@ -152,8 +152,9 @@ export class Availability {
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    const isReady = this.isReady();
     this.#isClosed = true;
     this.#waiting.dismiss(kitClosed());
-    await quit(this.#redis, this.isReady(), this.#plan.deadline);
+    await quit(this.#redis, isReady, this.#plan.deadline);
   }
 }
