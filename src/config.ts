@@ -1,17 +1,20 @@
 /** Options and environment become one frozen, checked Config, or a KitError that teaches. */
 import { KitError } from "./errors.ts";
 import { createKeys } from "./keys.ts";
-import { parseRedisUrl, type Target } from "./redis-url.ts";
+import { parseRedisOptions, type RedisOptions } from "./redis-options.ts";
+import type { Target } from "./redis-target.ts";
+import { parseRedisUrl } from "./redis-url.ts";
 import { judgeTls } from "./tls-policy.ts";
-import { readTlsSettings, type RedisOptions, type TlsSettings } from "./tls-settings.ts";
+import { readTlsSettings, type TlsSettings } from "./tls-settings.ts";
 import { compileTrust, type Trust, type TrustProxy } from "./trust-proxy.ts";
 import {
   checkOptions,
   type Duration,
   invalidOption,
+  LONGEST_TIMER,
   parseDuration,
-  parseNames,
   parseSecrets,
+  show,
 } from "./validate.ts";
 
 /** Where log lines go. `console` is one. */
@@ -83,16 +86,6 @@ const OPTIONS: readonly (keyof KitOptions)[] = [
   "cache",
   "logger",
 ];
-const REDIS_OPTIONS: readonly (keyof RedisOptions)[] = [
-  "url",
-  "token",
-  "ca",
-  "cert",
-  "key",
-  "servername",
-  "rejectUnauthorized",
-  "checkServerIdentity",
-];
 
 /** Reads a variable; one that is set but blank counts as not set. */
 function variable(env: Env, name: string): string | undefined {
@@ -108,24 +101,23 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
   checkOptions("createKit()", options, OPTIONS);
   checkOptions("createKit().cache", options.cache ?? {}, ["scope"]);
   const environment = environmentOf(env);
-  const { target, source } = targetOf(options, env, environment);
-  const given = typeof options.redis === "object" ? options.redis : {};
-  const tls = readTlsSettings(given, (name) => variable(env, name), target);
+  const redis = parseRedisOptions(options.redis);
+  const { target, source } = targetOf(options, redis, env, environment);
+  const tls = readTlsSettings(redis, (name) => variable(env, name), target);
   createKeys(options.namespace ?? "");
-  const warnings =
-    environment === "production"
-      ? judgeTls({
-          target,
-          tls,
-          allowPlaintext: hostList(
-            "allowPlaintext",
-            options.allowPlaintext,
-            variable(env, "REDIS_ALLOW_PLAINTEXT"),
-          ),
-          allowUnverifiedTls: hostList("allowUnverifiedTls", options.allowUnverifiedTls),
-          nodeTlsRejectUnauthorized: env["NODE_TLS_REJECT_UNAUTHORIZED"],
-        })
-      : [];
+  const question = {
+    target,
+    tls,
+    allowPlaintext: hostList(
+      "allowPlaintext",
+      options.allowPlaintext,
+      "REDIS_ALLOW_PLAINTEXT",
+      env["REDIS_ALLOW_PLAINTEXT"],
+    ),
+    allowUnverifiedTls: hostList("allowUnverifiedTls", options.allowUnverifiedTls),
+    nodeTlsRejectUnauthorized: env["NODE_TLS_REJECT_UNAUTHORIZED"],
+  };
+  const warnings = environment === "production" ? judgeTls(question) : [];
   return Object.freeze({
     environment,
     target,
@@ -133,8 +125,16 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     tls,
     verifyTls: tls.rejectUnauthorized !== false && env["NODE_TLS_REJECT_UNAUTHORIZED"] !== "0",
     namespace: options.namespace ?? "",
-    deadline: parseDuration("deadline", options.deadline ?? (target.kind === "rest" ? 1000 : 250)),
-    connectDeadline: parseDuration("connectDeadline", options.connectDeadline ?? 3000),
+    deadline: parseDuration(
+      "deadline",
+      options.deadline ?? (target.kind === "rest" ? 1000 : 250),
+      LONGEST_TIMER,
+    ),
+    connectDeadline: parseDuration(
+      "connectDeadline",
+      options.connectDeadline ?? 3000,
+      LONGEST_TIMER,
+    ),
     trust: compileTrust(options.trustProxy),
     secrets: secretsOf(options.secret, variable(env, "SESSION_SECRET")),
     cacheScope: scopeOf(options.cache?.scope),
@@ -162,23 +162,15 @@ function isYes(env: Env, name: string): boolean {
 /** Options, then Upstash, then `REDIS_URL`, then nothing. */
 function targetOf(
   options: KitOptions,
+  redis: RedisOptions,
   env: Env,
   environment: Config["environment"],
 ): { target: Target; source: string } {
-  if (options.redis !== undefined && options.redis !== false) {
-    const redis = typeof options.redis === "string" ? { url: options.redis } : options.redis;
-    checkOptions("createKit().redis", redis, REDIS_OPTIONS);
-    if (redis.url !== undefined) {
-      if (typeof redis.url !== "string")
-        throw invalidOption("redis.url", redis.url, "a URL as text");
-      return {
-        target: parseRedisUrl(redis.url, "The option `redis`", redis.token),
-        source: "options",
-      };
-    }
+  if (redis.url !== undefined) {
+    const target = parseRedisUrl(redis.url, "The option `redis`", redis.token);
+    return { target, source: "options" };
   }
-  const given = typeof options.redis === "object" ? options.redis.token : undefined;
-  const configured = options.redis === false ? undefined : targetOfEnvironment(env, given);
+  const configured = options.redis === false ? undefined : targetOfEnvironment(env, redis.token);
   if (configured) return configured;
   if (environment !== "production")
     return { target: { kind: "memory" }, source: "nothing configured" };
@@ -216,33 +208,35 @@ function targetOfEnvironment(
   };
 }
 
-function hostList(name: string, option: unknown, fromEnv?: string): readonly string[] {
-  const hosts =
-    option === undefined
-      ? (fromEnv ?? "")
-          .split(",")
-          .map((host) => host.trim())
-          .filter(Boolean)
-      : option;
-  if (!Array.isArray(hosts))
-    throw invalidOption(name, option, "an array of host names, such as ['redis.internal']");
-  const bad = hosts.find(
-    (host) => typeof host !== "string" || /^(true|false|yes|no|1|0|\*)$|[*/@]/i.test(host),
-  );
-  if (bad !== undefined) {
-    throw invalidOption(
-      name,
-      bad,
-      "exact host names: the exception is per host, never a switch or a pattern",
-    );
+/** Hosts from an option, or from a comma-separated variable. */
+function hostList(option: string, given: unknown, name?: string, text = ""): readonly string[] {
+  const isGiven = given !== undefined || name === undefined;
+  const hosts: unknown = isGiven ? (given ?? []) : text.split(",").map((host) => host.trim());
+  if (!Array.isArray(hosts)) {
+    throw invalidOption(option, given, "an array of host names, such as ['redis.internal']");
   }
-  return parseNames(name, hosts).map((host) => host.toLowerCase());
+  const named = isGiven ? hosts : hosts.filter(Boolean);
+  const bad: unknown = named.find(
+    (host) => typeof host !== "string" || /^(|true|false|yes|no|on|off|1|0)$|[*/@\s]/i.test(host),
+  );
+  if (bad === undefined) return (named as string[]).map((host) => host.toLowerCase());
+  const expected = "exact host names: the exception is per host, never a switch or a pattern";
+  if (isGiven) throw invalidOption(option, bad, expected);
+  throw new KitError("INVALID_ENVIRONMENT", {
+    message: `${name} holds ${show(bad)}, but must hold ${expected}.`,
+    fix: `Set ${name} to the host as it stands in the URL, such as redis.internal.`,
+  });
 }
 
-function secretsOf(option: unknown, fromEnv: string | undefined): readonly string[] | undefined {
-  if (option === undefined && fromEnv === undefined) return undefined;
-  const list = option === undefined ? fromEnv!.split(",").map((secret) => secret.trim()) : option;
-  return parseSecrets("secret", list);
+function secretsOf(option: unknown, text: string | undefined): readonly string[] | undefined {
+  if (option !== undefined) return parseSecrets("secret", option);
+  if (text === undefined) return undefined;
+  const secrets = text.split(",").map((secret) => secret.trim());
+  if (secrets.every(Boolean)) return Object.freeze(secrets);
+  throw new KitError("INVALID_ENVIRONMENT", {
+    message: "SESSION_SECRET holds an empty secret between its commas.",
+    fix: "Write secrets with one comma between, the newest first.",
+  });
 }
 
 function scopeOf(value: unknown): DefaultScope | undefined {

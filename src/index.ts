@@ -4,7 +4,7 @@
  * at first use.
  */
 import type { Cache, Kit } from "./kit.ts";
-import { defaultKit } from "./default-kit.ts";
+import { closeDefaultKit, defaultKit } from "./default-kit.ts";
 
 export { createKit } from "./kit.ts";
 export type { Cache, Kit } from "./kit.ts";
@@ -13,7 +13,7 @@ export type { LoginOptions } from "./session/login.ts";
 export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
 export type { DefaultScope, KitOptions, Logger } from "./config.ts";
-export type { RedisOptions } from "./tls-settings.ts";
+export type { RedisOptions } from "./redis-options.ts";
 export type { TrustProxy } from "./trust-proxy.ts";
 export type { Duration } from "./validate.ts";
 export type { Middleware } from "./request.ts";
@@ -118,5 +118,11 @@ export const health: Kit["health"] = () => defaultKit().health();
 /** Resolves once the default kit's Redis answers; rejects with the diagnosis where it does not. */
 export const ready: Kit["ready"] = () => defaultKit().ready();
 
-/** Ends the default kit's connection. */
-export const close: Kit["close"] = () => defaultKit().close();
+/** Ends the default kit's connection, for a server that has stopped. The next use makes a new kit. */
+export const close: Kit["close"] = closeDefaultKit;
+
+/** Listens to what happens in the default kit. */
+export const on: Kit["on"] = (event, listener) => defaultKit().on(event, listener);
+
+/** Stops listening to the default kit. */
+export const off: Kit["off"] = (event, listener) => defaultKit().off(event, listener);

@@ -12,10 +12,22 @@ const LONGEST_VALUE = 200;
  * segment, name a variant or act as a glob. Over 200 bytes it becomes `@` + base64url(SHA-256).
  */
 export function segment(value: string): string {
-  const wellFormed = value.toWellFormed();
-  const escaped = encodeURIComponent(wellFormed).replaceAll("*", "%2A");
+  return bounded(escape(value), value);
+}
+
+/** As {@link segment}, for the parts that one wildcard matched: joined as they stood in the URL. */
+export function wildcardSegment(parts: readonly string[]): string {
+  const joined = parts.map(escape).join("/"); // Escaped, no part holds a slash.
+  return bounded(joined, joined);
+}
+
+function escape(value: string): string {
+  return encodeURIComponent(value.toWellFormed()).replaceAll("*", "%2A");
+}
+
+function bounded(escaped: string, value: string): string {
   if (escaped.length <= LONGEST_VALUE) return escaped;
-  return `@${createHash("sha256").update(wellFormed).digest("base64url")}`;
+  return `@${createHash("sha256").update(value.toWellFormed()).digest("base64url")}`;
 }
 
 /** The short name of a variant: 128 bits of a SHA-256 over parts that cannot run into one another. */
@@ -48,7 +60,7 @@ export interface Keys {
  * @throws KitError `INVALID_NAMESPACE`
  */
 export function createKeys(namespace: string): Keys {
-  if (!/^[\w.-]*$/.test(namespace)) {
+  if (typeof namespace !== "string" || !/^[\w.-]*$/.test(namespace)) {
     throw new KitError("INVALID_NAMESPACE", {
       message: `The namespace ${show(namespace)} may hold letters, digits, \`_\`, \`.\` and \`-\` only.`,
       fix: `Pass a plain word such as 'shop'; the kit adds the colon.`,

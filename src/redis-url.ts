@@ -1,35 +1,7 @@
 /** What a Redis URL means: the deployment behind it, parsed once, never handed to a client as text. */
 import { KitError } from "./errors.ts";
+import { freezeTarget, type RespTarget, type Target } from "./redis-target.ts";
 import { closest } from "./validate.ts";
-
-/** How one server is reached. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** What every deployment spoken to over RESP has in common. */
-export interface RespTarget {
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly db: number;
-  readonly tls: boolean;
-  /** IP version to resolve a name to; 0 takes what comes. */
-  readonly family: 0 | 4 | 6;
-}
-
-/** The deployment that a kit talks to. */
-export type Target =
-  | { readonly kind: "memory" }
-  | { readonly kind: "rest"; readonly url: string; readonly host: string; readonly token: string }
-  | ({ readonly kind: "unix"; readonly path: string } & RespTarget)
-  | ({ readonly kind: "standalone" } & Endpoint & RespTarget)
-  | ({ readonly kind: "cluster"; readonly nodes: readonly Endpoint[] } & RespTarget)
-  | ({
-      readonly kind: "sentinel";
-      readonly sentinels: readonly Endpoint[];
-      readonly master: string;
-    } & RespTarget);
 
 const SCHEMES = ["redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "https", "http"];
 const EXAMPLE = "'rediss://user:password@host:6379'";
@@ -40,6 +12,10 @@ function invalid(source: string, message: string, fix: string): KitError {
 
 /** Reads a URL (or a comma-separated list of them) without ever quoting it, since it may hold a password. */
 export function parseRedisUrl(text: string, source: string, token?: string): Target {
+  return freezeTarget(parse(text, source, token));
+}
+
+function parse(text: string, source: string, token: string | undefined): Target {
   const trimmed = text.trim();
   if (/^["']/.test(trimmed)) {
     throw invalid(source, "begins with a quotation mark.", "Remove the quotes around the URL.");
@@ -51,6 +27,14 @@ export function parseRedisUrl(text: string, source: string, token?: string): Tar
       source,
       scheme === undefined ? "has no scheme." : `has the unknown scheme '${scheme}:'.`,
       meant ? `Did you mean '${meant}://…'?` : `Write it as ${EXAMPLE}.`,
+    );
+  }
+  const rest = trimmed.slice(trimmed.indexOf("://") + 3);
+  if (rest.includes("#") || /[/?].*@/.test(rest)) {
+    throw invalid(
+      source,
+      "holds a character that a URL cannot hold as it is (one of # / ? in the credentials).",
+      "Percent-encode the user name and the password: '#' as '%23', '/' as '%2F', '?' as '%3F'.",
     );
   }
   if (scheme === "https" || scheme === "http") return parseRest(trimmed, source, token);
@@ -65,6 +49,9 @@ function parseRest(text: string, source: string, token: string | undefined): Tar
   const url = toUrl(text, source);
   if (url.username !== "" || url.password !== "") {
     throw invalid(source, "holds credentials.", "Pass the token in its own variable or option.");
+  }
+  if (url.search !== "") {
+    throw invalid(source, "has parameters.", "Pass the token in its own variable or option.");
   }
   if (token === undefined || token === "") {
     throw invalid(
@@ -85,7 +72,7 @@ function parseUnix(text: string, source: string, token: string | undefined): Tar
       "Write three slashes: 'unix:///run/redis.sock'.",
     );
   }
-  const path = decodeURIComponent(url.pathname);
+  const path = decode(url.pathname, source);
   return { kind: "unix", path, ...respOf(url, false, source, token, "") };
 }
 
@@ -117,6 +104,13 @@ function parseServers(
     if (!part.includes("://") && part.includes("@")) {
       throw invalid(source, "has a comma inside its credentials.", "Write the comma as '%2C'.");
     }
+    if (node.username + node.password + node.search !== "" || node.pathname.length > 1) {
+      throw invalid(
+        source,
+        "has credentials, a path or parameters on a node after the first.",
+        "Write them on the first URL only; they hold for all nodes.",
+      );
+    }
     const endpoint = { host: hostOf(node), port: portOf(node) };
     requireHost(endpoint.host, source);
     return endpoint;
@@ -145,13 +139,14 @@ function parseSentinel(
       "Write its name as the path: 'redis+sentinel://host:26379/mymaster'.",
     );
   }
+  requireHost(hosts[0] ?? "", source);
   const sentinels = hosts.map((part) => {
     const sentinel = toUrl(`redis://${part}`, source);
     requireHost(hostOf(sentinel), source);
     return { host: hostOf(sentinel), port: portOf(sentinel, 26_379) };
   });
   const resp = respOf(url, tls, source, token, `/${db}`);
-  return { kind: "sentinel", sentinels, master: decodeURIComponent(master), ...resp };
+  return { kind: "sentinel", sentinels, master: decode(master, source), ...resp };
 }
 
 function toUrl(text: string, source: string): URL {
@@ -191,7 +186,7 @@ function respOf(
     if (name === "db" || name === "family") continue;
     throw invalid(
       source,
-      `has the parameter '${name}', which would be ignored.`,
+      "has a parameter that would be ignored.",
       "Only ?db= and ?family= are read from a URL; pass TLS settings as options or REDIS_CA, REDIS_CERT, REDIS_KEY, REDIS_SERVERNAME.",
     );
   }
@@ -220,36 +215,6 @@ function decode(text: string, source: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw invalid(source, "has a stray % in its credentials.", "Write a literal % as '%25'.");
-  }
-}
-
-function printEndpoint({ host, port }: Endpoint): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/** Prints a target for a log: deployment and address, never a credential. */
-export function describeTarget(target: Target): string {
-  if (target.kind === "memory") return "memory";
-  if (target.kind === "rest") return target.url;
-  if (target.kind === "unix") return `unix://${target.path}`;
-  const scheme = target.tls ? "rediss" : "redis";
-  if (target.kind === "standalone") return `${scheme}://${printEndpoint(target)}/${target.db}`;
-  if (target.kind === "cluster") return `${scheme}://${target.nodes.map(printEndpoint).join(",")}`;
-  return `${scheme}+sentinel://${target.sentinels.map(printEndpoint).join(",")}/${target.master}`;
-}
-
-/** Every host that a target names; empty for a unix socket and memory. */
-export function hostsOf(target: Target): readonly string[] {
-  switch (target.kind) {
-    case "standalone":
-    case "rest":
-      return [target.host];
-    case "cluster":
-      return target.nodes.map((node) => node.host);
-    case "sentinel":
-      return target.sentinels.map((sentinel) => sentinel.host);
-    default:
-      return [];
+    throw invalid(source, "has a stray %.", "Write a literal % as '%25'.");
   }
 }

@@ -1,7 +1,7 @@
 /** Which connections production allows: decided from the configuration, before anything is opened. */
-import { isIP, isIPv4 } from "node:net";
+import { BlockList, isIP } from "node:net";
 import { KitError } from "./errors.ts";
-import { describeTarget, hostsOf, type Target } from "./redis-url.ts";
+import { describeTarget, hostsOf, type Target } from "./redis-target.ts";
 import type { TlsSettings } from "./tls-settings.ts";
 
 /** What the policy judges. */
@@ -14,11 +14,15 @@ export interface TlsQuestion {
   readonly nodeTlsRejectUnauthorized: string | undefined;
 }
 
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
 /** `localhost` and the loopback ranges; IPv4-mapped IPv6 too. */
 export function isLoopback(host: string): boolean {
-  const address = host.replace(/^::ffff:/i, "");
-  if (isIPv4(address)) return address.startsWith("127.");
-  return host === "localhost" || (isIP(host) === 6 && /^(0*:)*:?0*1$/.test(host));
+  const version = isIP(host);
+  if (version === 0) return host === "localhost";
+  return LOOPBACK.check(host, version === 4 ? "ipv4" : "ipv6");
 }
 
 function isEncrypted(target: Target): boolean {
@@ -38,7 +42,7 @@ function uncovered(hosts: readonly string[], exceptions: readonly string[]): str
  */
 export function judgeTls(question: TlsQuestion): string[] {
   const { target } = question;
-  const hosts = hostsOf(target);
+  const hosts = [...new Set(hostsOf(target))];
   if (!isEncrypted(target)) return judgePlaintext(target, hosts, question.allowPlaintext);
   return judgeVerification(hosts, question);
 }

@@ -1,27 +1,8 @@
 /** Certificates, keys and names for TLS, as options or environment give them. */
 import { readFileSync } from "node:fs";
 import { KitError } from "./errors.ts";
-import type { Target } from "./redis-url.ts";
-
-/** How Redis is reached, where a URL alone does not say it. */
-export interface RedisOptions {
-  /** As `REDIS_URL`. */
-  url?: string;
-  /** The password where the URL holds none; the bearer token of an `https:` URL. */
-  token?: string;
-  /** The certificate authority: PEM text or the path of a file. Default: Node's own list. */
-  ca?: string;
-  /** The client's certificate for mutual TLS: PEM text or the path of a file. */
-  cert?: string;
-  /** The key of `cert`: PEM text or the path of a file. */
-  key?: string;
-  /** The name that the server's certificate must carry. Default: the host. */
-  servername?: string;
-  /** `false` is refused in production unless `allowUnverifiedTls` names the host. */
-  rejectUnauthorized?: boolean;
-  /** Refused in production unless `allowUnverifiedTls` names the host. */
-  checkServerIdentity?: (hostname: string, certificate: object) => Error | undefined;
-}
+import type { RedisOptions } from "./redis-options.ts";
+import type { Target } from "./redis-target.ts";
 
 /** TLS settings as given: PEM texts, a server name, and the two that weaken verification. */
 export interface TlsSettings {
@@ -80,11 +61,11 @@ function pem(name: string, value: string | undefined): string | undefined {
   try {
     const text = readFileSync(value, "utf8");
     if (text.includes("-----BEGIN")) return text;
-  } catch (cause) {
+  } catch {
+    // Without its cause, which quotes the "path": that may be a key that lost its first line.
     throw new KitError("INVALID_ENVIRONMENT", {
       message: `${name} is neither PEM text nor the path of a readable file.`,
       fix: `Set ${name} to the PEM text itself ("-----BEGIN …") or to a file's path.`,
-      cause,
     });
   }
   throw new KitError("INVALID_ENVIRONMENT", {

@@ -7,8 +7,11 @@ export type Duration = number | string;
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 type Unit = keyof typeof UNITS;
 
-/** setTimeout and PX both stay exact below this, and nobody means a longer one: 10 years. */
+/** Nobody means a longer one: 10 years. */
 const LONGEST = 3650 * UNITS.d;
+
+/** setTimeout fires at once for more than this (2^31 - 1 ms, 24.8 days). */
+export const LONGEST_TIMER: number = 2 ** 31 - 1;
 
 function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -37,7 +40,10 @@ export function closest(name: string, known: Iterable<string>): string | undefin
 
 /** Prints a value as it would stand in code, short enough for a message. */
 export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
+  // What stands before an @ in a URL may be a password.
+  if (typeof value === "string") {
+    return JSON.stringify(value.replace(/\/\/.*@/s, "//…@").slice(0, 60));
+  }
   if (typeof value === "function") return "a function";
   if (typeof value === "object" && value !== null)
     return Array.isArray(value) ? "an array" : "an object";
@@ -57,7 +63,8 @@ export function checkOptions(where: string, options: unknown, known: readonly st
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw invalidOption(where, options, "an object of options");
   }
-  for (const name of Object.keys(options)) {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === null) throw invalidOption(name, null, "left out, or given a value");
     if (known.includes(name)) continue;
     const meant = closest(name, known);
     throw new KitError("UNKNOWN_OPTION", {
@@ -72,7 +79,7 @@ export function checkOptions(where: string, options: unknown, known: readonly st
  *
  * @throws KitError `INVALID_DURATION` for anything that is not a positive, finite length of time.
  */
-export function parseDuration(name: string, value: unknown): number {
+export function parseDuration(name: string, value: unknown, longest: number = LONGEST): number {
   const text = typeof value === "string" ? value.trim() : "";
   const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text) ?? [];
   const factor = unit === undefined ? undefined : UNITS[unit.toLowerCase() as Unit];
@@ -82,10 +89,10 @@ export function parseDuration(name: string, value: unknown): number {
       : amount !== undefined && factor !== undefined
         ? Number(amount) * factor
         : Number.NaN;
-  if (length >= 1 && length <= LONGEST) return Math.round(length);
+  if (length >= 1 && length <= longest) return Math.round(length);
   throw new KitError("INVALID_DURATION", {
     message: `\`${name}\` is ${show(value)}, which is no length of time.${meantUnit(amount, unit)}`,
-    fix: `Pass milliseconds (1 or more), or a number with ms, s, m, h or d: '90s', '15m', '12h'.`,
+    fix: `Pass milliseconds (from 1 to ${longest}), or a number with ms, s, m, h or d: '90s', '15m', '12h'.`,
   });
 }
 
@@ -139,7 +146,7 @@ export function parseSecrets(name: string, value: unknown): readonly string[] {
     secrets.length > 0 &&
     secrets.every((secret) => typeof secret === "string" && secret !== "")
   ) {
-    return Object.freeze(secrets as string[]);
+    return Object.freeze([...(secrets as string[])]);
   }
   throw new KitError("INVALID_OPTION", {
     message: `\`${name}\` must be a non-empty string, or an array of them.`,

@@ -45,11 +45,11 @@ export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {
   if (typeof plan.scope === "function") {
     const group: unknown = plan.scope(request as unknown as Request);
     return typeof group === "string" && group !== ""
-      ? { variant: `scope:${group}` }
+      ? { variant: `scope=${group}` }
       : { bypass: "no-scope" };
   }
   const user = plan.scope === "user" ? userOf(request) : undefined;
-  if (user !== undefined) return { variant: `user:${user}` };
+  if (user !== undefined) return { variant: `user=${user}` };
   const reason = personal(request, plan);
   return reason === undefined ? { variant: "anonymous" } : { bypass: reason };
 }

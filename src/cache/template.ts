@@ -1,7 +1,7 @@
 /** From `brand:settings` or `brand:[id]:settings` and a route's params to the path of a key. */
 import { KitError } from "../errors.ts";
 import { idText } from "../id-text.ts";
-import { segment } from "../keys.ts";
+import { segment, wildcardSegment } from "../keys.ts";
 import { show } from "../validate.ts";
 
 /** A route's params as Express gives them; a wildcard's is an array. */
@@ -47,9 +47,8 @@ function invalidTemplate(text: unknown, why: string): KitError {
   });
 }
 
-/** A wildcard's parts are joined as they stood in the URL; escaped, none of them holds a slash. */
 function valueOf(value: unknown): string {
-  if (Array.isArray(value)) return value.map(valueOf).join("/");
+  if (Array.isArray(value)) return wildcardSegment(value.map((part) => idText(part) ?? ""));
   return segment(idText(value) ?? "");
 }
 

@@ -1,8 +1,8 @@
 /** Whether commands may be sent over an ioredis client; since when not, and why. */
 import type { Redis } from "ioredis";
-import { KitError } from "../errors.ts";
+import type { KitError } from "../errors.ts";
 import { withDeadline } from "./deadline.ts";
-import { type Attempt, diagnose, unavailable } from "./diagnosis.ts";
+import { type Attempt, diagnose, kitClosed, unavailable } from "./diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "./port.ts";
 
 /** Milliseconds, and what is known of the server. */
@@ -40,27 +40,6 @@ class WaitingRoom {
   }
 }
 
-function kitClosed(): KitError {
-  return new KitError("KIT_CLOSED", {
-    message: "The kit's connection was closed.",
-    fix: "Call kit.close() only when the server has stopped.",
-    status: 503,
-    outcome: "notSent",
-  });
-}
-
-/** A server that was ready once speaks the right protocol: then it is away, not misconfigured. */
-function lostInHandshake(attempt: Attempt, everReady: boolean): KitError {
-  const why = "Connection is closed.";
-  return everReady ? unavailable(attempt, why) : diagnose(new Error(why), attempt);
-}
-
-/** QUIT lets the replies of commands under way come first. */
-async function quit(redis: Redis, isReady: boolean, deadline: number): Promise<void> {
-  if (isReady) await withDeadline(redis.quit(), deadline, "QUIT").catch(() => {});
-  redis.disconnect();
-}
-
 /**
  * Watches one client. While there is no connection, a command waits for one, but an outage costs a
  * command at most one deadline counted from the outage's start: after that, commands fail at once.
@@ -76,13 +55,21 @@ export class Availability {
   #isUp = false;
   #downSince = Date.now();
   #problem: KitError | undefined;
+  /** Codes that were reported since the connection was last ready. */
+  readonly #reported = new Set<string>();
+  /** Commands under way, and what waits for the last of them. */
+  #underWay = 0;
+  #onIdle = (): void => {};
 
   constructor(redis: Redis, plan: AvailabilityPlan, events: ConnectionEvents) {
     this.#redis = redis;
     this.#plan = plan;
     this.#events = events;
     redis.on("connect", () => (this.#isHandshaking = true));
-    redis.on("error", (error: Error) => this.fail(diagnose(error, plan.attempt)));
+    redis.on("error", (error: Error) => {
+      this.#isHandshaking = false; // What follows, the close, has its reason now.
+      this.fail(diagnose(error, plan.attempt, this.#everReady));
+    });
     redis.on("ready", () => this.#onReady());
     redis.on("close", () => this.#onClose());
   }
@@ -92,12 +79,16 @@ export class Availability {
     this.#isUp = true;
     this.#isHandshaking = false;
     this.#problem = undefined;
+    this.#reported.clear();
     this.#waiting.admit();
     this.#events.connection(this.state());
   }
 
   #onClose(): void {
-    if (this.#isHandshaking) this.fail(lostInHandshake(this.#plan.attempt, this.#everReady));
+    if (this.#isHandshaking) {
+      const lost = new Error("Connection is closed.");
+      this.fail(diagnose(lost, this.#plan.attempt, this.#everReady));
+    }
     this.#isHandshaking = false;
     if (!this.#isUp || this.#isClosed) return;
     this.#isUp = false;
@@ -130,15 +121,27 @@ export class Availability {
   /** A connection attempt failed. Said once for each cause, until the connection is ready. */
   fail(error: KitError): void {
     if (this.#isClosed) return;
-    const isNews = this.#problem?.code !== error.code;
     this.#problem = error;
     this.#waiting.dismiss(error);
-    if (isNews) this.#events.error(error);
+    if (this.#reported.has(error.code)) return;
+    this.#reported.add(error.code);
+    this.#events.error(error);
   }
 
   /** Milliseconds that a command which is asked for now may take. */
   budget(): number {
     return this.#everReady ? this.#plan.deadline : this.#plan.connectDeadline;
+  }
+
+  /** Counts a command that is under way until it settles. */
+  async track<T>(command: Promise<T>): Promise<T> {
+    this.#underWay += 1;
+    try {
+      return await command;
+    } finally {
+      this.#underWay -= 1;
+      if (this.#underWay === 0) this.#onIdle();
+    }
   }
 
   /** Resolves when commands may be sent; rejects when waiting is no use. */
@@ -155,6 +158,13 @@ export class Availability {
     const isReady = this.isReady();
     this.#isClosed = true;
     this.#waiting.dismiss(kitClosed());
-    await quit(this.#redis, isReady, this.#plan.deadline);
+    if (isReady) await this.#settle();
+    this.#redis.disconnect();
+  }
+
+  /** Lets commands under way end (each is bounded in time), and says goodbye. */
+  async #settle(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    await withDeadline(this.#redis.quit(), this.#plan.deadline, "QUIT").catch(() => {});
   }
 }

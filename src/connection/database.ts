@@ -22,6 +22,12 @@ function wrongType(): Error {
   return commandFailed("the command", new Error(words));
 }
 
+/** Redis refuses what is no positive, whole number of milliseconds. */
+function checkTtl(ttl: number): void {
+  if (Number.isSafeInteger(ttl) && ttl > 0) return;
+  throw commandFailed("the command", new Error("ERR invalid expire time"));
+}
+
 /** The text of a string value. */
 export function textOf(value: Value | undefined): string | undefined {
   if (value instanceof Set) throw wrongType();
@@ -42,6 +48,7 @@ export function createDatabase(max: number, now: () => number): MemoryDatabase {
     return undefined;
   };
   const put = (key: string, value: Value, ttl: number): void => {
+    checkTtl(ttl);
     entries.set(key, { value, expires: now() + ttl });
   };
   const setAt = (key: string): Set<string> => {

@@ -15,8 +15,15 @@ const CERTIFICATE =
 const NOT_TLS = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|SSL_UNSUPPORTED_PROTOCOL|EPROTO/;
 const AUTH = /^(WRONGPASS|NOAUTH|NOPERM)|invalid password|AUTH failed/i;
 
-/** A failure to connect, explained. */
-export function diagnose(error: unknown, attempt: Attempt): KitError {
+/** To a request, all of these are one: Redis is away, and nothing was sent. */
+const AWAY = { status: 503, retryAfter: 1, outcome: "notSent" } as const;
+
+/**
+ * A failure to connect, explained.
+ *
+ * @param everReady a server that was ready once speaks the right protocol: then it is away, not misconfigured
+ */
+export function diagnose(error: unknown, attempt: Attempt, everReady = false): KitError {
   if (error instanceof KitError) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;
   if (AUTH.test(message)) return authFailed(message, attempt, error);
@@ -25,12 +32,13 @@ export function diagnose(error: unknown, attempt: Attempt): KitError {
     return clientCertificateRejected(code, attempt, error);
   }
   if (attempt.tls && CERTIFICATE.test(code)) return certificateRejected(code, attempt, error);
-  if (!attempt.tls && (code === "ECONNRESET" || message.startsWith("Connection is closed"))) {
+  const isCutOff = code === "ECONNRESET" || message.startsWith("Connection is closed");
+  if (!attempt.tls && !everReady && isCutOff) {
     return new KitError("TLS_EXPECTED", {
       message: `${attempt.target} closed the connection before it answered anything, as a server does that expects TLS.`,
       fix: "Write rediss:// instead of redis://, if the port speaks TLS.",
       cause: error,
-      outcome: "notSent",
+      ...AWAY,
     });
   }
   return unavailable(attempt, code || message, error);
@@ -47,7 +55,7 @@ function authFailed(message: string, attempt: Attempt, cause: unknown): KitError
       ? "Give the ACL user the commands and key prefixes that the README lists."
       : "Put the right ones into REDIS_URL (rediss://user:password@host:port, special characters percent-encoded) or REDIS_TOKEN.",
     cause: bare(cause),
-    outcome: "notSent",
+    ...AWAY,
   });
 }
 
@@ -61,7 +69,7 @@ function certificateRejected(code: string, attempt: Attempt, cause: unknown): Ki
       ? "Connect by the name that the certificate carries, or set REDIS_SERVERNAME to it."
       : "Set REDIS_CA to the PEM text or file of the authority that signed it.",
     cause,
-    outcome: "notSent",
+    ...AWAY,
   });
 }
 
@@ -70,7 +78,7 @@ function clientCertificateRejected(code: string, attempt: Attempt, cause: unknow
     message: `${attempt.target} asks for a client certificate, and got none that it accepts (${code}).`,
     fix: "Set REDIS_CERT and REDIS_KEY to a certificate that the server's authority signed.",
     cause,
-    outcome: "notSent",
+    ...AWAY,
   });
 }
 
@@ -80,7 +88,7 @@ export function tlsNotOffered(attempt: Attempt, cause?: unknown): KitError {
     message: `${attempt.target} accepts connections, but does not answer in TLS: the port most likely speaks plaintext.`,
     fix: "Use the server's TLS port; only if it has none and the network is yours, write redis:// instead of rediss://.",
     cause,
-    outcome: "notSent",
+    ...AWAY,
   });
 }
 
@@ -89,9 +97,17 @@ export function unavailable(attempt: Attempt, why: string, cause?: unknown): Kit
   return new KitError("REDIS_UNAVAILABLE", {
     message: `Redis at ${attempt.target} cannot be reached (${why}).`,
     fix: "Check that the server runs, and the host, port and network between; the kit reconnects by itself.",
-    status: 503,
-    retryAfter: 1,
     cause: bare(cause),
+    ...AWAY,
+  });
+}
+
+/** A command came after `close()`. */
+export function kitClosed(): KitError {
+  return new KitError("KIT_CLOSED", {
+    message: "The kit's connection was closed.",
+    fix: "Call kit.close() only when the server has stopped.",
+    status: 503,
     outcome: "notSent",
   });
 }

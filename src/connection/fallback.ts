@@ -17,6 +17,7 @@ export function withMemoryFallback(
   const decision = primary.ready().then(
     () => (chosen = primary),
     async (why: KitError) => {
+      if (why.code === "KIT_CLOSED") return (chosen = primary);
       chosen = createMemory();
       onFallback(why);
       await primary.close();

@@ -1,5 +1,6 @@
 /** The port over this process's memory: the development default, and what limits count on while Redis is away. */
-import { createDatabase, textOf } from "./database.ts";
+import { createDatabase, type MemoryDatabase, textOf } from "./database.ts";
+import { kitClosed } from "./diagnosis.ts";
 import type { Connection, ConnectionState } from "./port.ts";
 
 /** Options of {@link createMemory}. */
@@ -12,11 +13,15 @@ export interface MemoryOptions {
 
 /** Makes a connection to nowhere. */
 export function createMemory(options: MemoryOptions = {}): Connection {
-  const database = createDatabase(options.max ?? 100_000, options.now ?? Date.now);
+  const entries = createDatabase(options.max ?? 100_000, options.now ?? Date.now);
   let closed = false;
+  const open = (): MemoryDatabase => {
+    if (closed) throw kitClosed();
+    return entries;
+  };
 
   async function* scan(prefix: string): AsyncIterable<string[]> {
-    const keys = [...database.keys()].filter((key) => key.startsWith(prefix));
+    const keys = [...open().keys()].filter((key) => key.startsWith(prefix));
     if (keys.length > 0) yield keys;
   }
   const state = (): ConnectionState => ({
@@ -27,35 +32,36 @@ export function createMemory(options: MemoryOptions = {}): Connection {
     problem: undefined,
   });
   return {
-    get: async (key) => database.get(key) ?? null,
+    get: async (key) => open().get(key) ?? null,
     getBytes: async (key) => {
-      const value = database.find(key);
+      const value = open().find(key);
       if (value === undefined) return null;
-      return Buffer.isBuffer(value) ? value : Buffer.from(textOf(value)!);
+      // A copy, both ways: Redis hands out and keeps bytes, not references.
+      return Buffer.from(Buffer.isBuffer(value) ? value : textOf(value)!);
     },
     set: async (key, value, { ttl, condition }) => {
-      const exists = database.find(key) !== undefined;
+      const exists = open().find(key) !== undefined;
       if (condition !== undefined && exists !== (condition === "XX")) return false;
-      database.put(key, value, ttl);
+      open().put(key, Buffer.isBuffer(value) ? Buffer.from(value) : value, ttl);
       return true;
     },
-    del: async (key) => database.del(key),
-    pexpire: async (key, ttl) => database.pexpire(key, ttl),
-    sismember: async (key, member) => database.setAt(key).has(member),
-    scard: async (key) => database.setAt(key).size,
+    del: async (key) => open().del(key),
+    pexpire: async (key, ttl) => open().pexpire(key, ttl),
+    sismember: async (key, member) => open().setAt(key).has(member),
+    scard: async (key) => open().setAt(key).size,
     srem: async (key, member) => {
-      const members = database.setAt(key);
+      const members = open().setAt(key);
       const isRemoved = members.delete(member);
-      if (members.size === 0) database.del(key);
+      if (members.size === 0) open().del(key);
       return isRemoved;
     },
     scan,
-    run: async (script, key, args) => script.run(database, key, args),
-    ping: async () => {},
-    ready: async () => {},
+    run: async (script, key, args) => script.run(open(), key, args),
+    ping: async () => void open(),
+    ready: async () => void open(),
     close: async () => {
       closed = true;
-      database.clear();
+      entries.clear();
     },
     state,
   };

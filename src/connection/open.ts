@@ -1,7 +1,7 @@
 /** From a Config to its one connection. */
 import type { Config } from "../config.ts";
 import { KitError } from "../errors.ts";
-import { describeTarget, type Target } from "../redis-url.ts";
+import { describeTarget, type Target } from "../redis-target.ts";
 import { withMemoryFallback } from "./fallback.ts";
 import { createMemory } from "./memory.ts";
 import type { Connection, ConnectionEvents } from "./port.ts";
@@ -15,7 +15,7 @@ export interface OpenEvents extends ConnectionEvents {
 
 /**
  * Opens what the configuration chose. In development a Redis that cannot be reached at the start is
- * replaced by memory; in production the connection keeps trying.
+ * replaced by memory; elsewhere the connection keeps trying.
  *
  * @throws KitError `UNSUPPORTED_DEPLOYMENT`
  */
@@ -23,7 +23,7 @@ export function openConnection(config: Config, events: OpenEvents): Connection {
   const { target } = config;
   if (target.kind === "memory") return createMemory();
   if (target.kind !== "standalone" && target.kind !== "unix") throw unsupported(target);
-  if (config.environment === "production") return openTcp(tcpPlan(config, target), events);
+  if (config.environment !== "development") return openTcp(tcpPlan(config, target), events);
   let isDecided = false;
   const connection = openTcp(tcpPlan(config, target), {
     connection: (state) => {

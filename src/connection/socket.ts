@@ -59,6 +59,13 @@ function prove(socket: Socket, plan: SocketPlan): KitError | undefined {
   });
 }
 
+function connect(address: Address, plan: SocketPlan): Socket {
+  const target = { ...address, ...("host" in address && { family: plan.family }) };
+  return plan.tls
+    ? connectTls({ ...target, ...tlsOptions(plan.tls, address) })
+    : connectNet(target);
+}
+
 /**
  * Opens a socket and resolves once it may carry commands.
  *
@@ -66,10 +73,13 @@ function prove(socket: Socket, plan: SocketPlan): KitError | undefined {
  */
 export function openSocket(address: Address, plan: SocketPlan): Promise<Socket> {
   const { promise, resolve, reject } = withResolvers<Socket>();
-  const target = { ...address, ...("host" in address && { family: plan.family }) };
-  const socket = plan.tls
-    ? connectTls({ ...target, ...tlsOptions(plan.tls, address) })
-    : connectNet(target);
+  let socket: Socket;
+  try {
+    socket = connect(address, plan);
+  } catch (error) {
+    // A key that does not fit its certificate, for one, throws at once.
+    return Promise.reject(diagnose(error, plan.attempt));
+  }
   let reached = false;
 
   const fail = (error: KitError): void => {

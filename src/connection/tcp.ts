@@ -73,8 +73,9 @@ function clientOptions(
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // A socket that owes an answer this long is dead; commands have timed out before.
-    socketTimeout: Math.max(500, plan.deadline * 2),
+    socketTimeout: plan.connectDeadline,
+    // After a failover this server may be a replica: the next connection finds the new master.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times - 1, 5), 1000),
   };
 }
@@ -95,6 +96,11 @@ export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
     { ...plan, attempt: plan.socket.attempt },
     events,
   );
+  redis.once("ready", () => {
+    // A socket that owes an answer this long is dead; commands have timed out before. The first
+    // handshake may take longer.
+    redis.options.socketTimeout = Math.max(500, plan.deadline * 2);
+  });
   redis.connect().catch(() => {}); // Told by the connector and the "error" event.
 
   const explain = (name: string, error: unknown): KitError => {
@@ -109,7 +115,7 @@ export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
       outcome: NEVER_LEFT.test(message) ? "notSent" : "maybeExecuted",
     });
   };
-  const send = async <T>(name: string, command: () => Promise<T>): Promise<T> => {
+  const attempt = async <T>(name: string, command: () => Promise<T>): Promise<T> => {
     const budget = availability.budget();
     const started = availability.isReady() ? 0 : Date.now();
     if (started !== 0) await availability.untilReady();
@@ -120,6 +126,7 @@ export function openTcp(plan: TcpPlan, events: ConnectionEvents): Connection {
       throw explain(name, error);
     }
   };
+  const send: Send = (name, command) => availability.track(attempt(name, command));
   return portOf(redis, send, availability);
 }
 
@@ -141,12 +148,13 @@ function portOf(redis: Redis, send: Send, availability: Availability): Connectio
     }
   };
   async function* scan(prefix: string): AsyncIterable<string[]> {
+    const pattern = `${prefix.replace(/[\\*?[\]^]/g, "\\$&")}*`;
     let cursor = "0";
     do {
       const from = cursor;
       // eslint-disable-next-line no-await-in-loop -- a cursor is known only once the batch before it came
       const [next, keys] = await send("SCAN", () =>
-        redis.scan(from, "MATCH", `${prefix}*`, "COUNT", 200),
+        redis.scan(from, "MATCH", pattern, "COUNT", 200),
       );
       cursor = next;
       if (keys.length > 0) yield keys;

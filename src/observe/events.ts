@@ -2,6 +2,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { ConnectionState } from "../connection/port.ts";
 import type { KitError } from "../errors.ts";
+import { parseChoice } from "../validate.ts";
 
 /** Why a session stopped being valid. */
 export type EndReason = "signed-in-elsewhere" | "revoked";
@@ -51,6 +52,7 @@ export function createEvents(): Events {
   const channels = new Map(NAMES.map((name) => [name, channel(`express-redis-kit:${name}`)]));
   return {
     on: (event, listener) => {
+      parseChoice("event", event, NAMES);
       const known = listeners.get(event) ?? new Set();
       listeners.set(event, known.add(listener));
     },

@@ -25,18 +25,29 @@ export interface Counter {
   take(asks: readonly Ask[], hold: boolean): Promise<readonly Answer[] | undefined>;
   /** Ends the requests that {@link take} held. */
   settle(answers: readonly Answer[], keep: boolean): Promise<void>;
+  /** Gives back requests that were not held. A failure is reported. */
+  giveBack(answers: readonly Answer[]): Promise<void>;
 }
 
 /** How many identities a process counts by itself while Redis is away. */
 const FALLBACK_KEYS = 50_000;
 
+/** One for all limiters of a kit, so that those of one type go on sharing their counts. */
+const fallbacks = new WeakMap<Context, Connection>();
+
+function fallbackOf(context: Context): Connection {
+  const fallback = fallbacks.get(context) ?? createMemory({ max: FALLBACK_KEYS });
+  fallbacks.set(context, fallback);
+  return fallback;
+}
+
 /** Makes the counter of one limiter. */
 export function createCounter(
-  { connection, events }: Context,
+  context: Context,
   algorithm: Algorithm,
   onRedisError: RedisErrorPolicy,
 ): Counter {
-  let fallback: Connection | undefined;
+  const { connection, events } = context;
 
   const ask = async (on: Connection, asks: readonly Ask[], hold: boolean): Promise<Answer[]> => {
     const decisions = await Promise.allSettled(
@@ -74,10 +85,10 @@ export function createCounter(
         report(error, "rate limit");
         if (onRedisError === "open") return undefined;
         if (onRedisError === "closed") throw unavailable(error);
-        fallback ??= createMemory({ max: FALLBACK_KEYS });
-        return ask(fallback, asks, hold);
+        return ask(fallbackOf(context), asks, hold);
       }
     },
+    giveBack: (answers) => giveBack(answers, false),
     settle: async (answers, keep) => {
       if (!keep) return giveBack(answers, true);
       await Promise.all(

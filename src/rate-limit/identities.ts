@@ -2,14 +2,39 @@
 import type { Request, Response } from "express";
 import type { Context } from "../context.ts";
 import { addressIdentity, clientAddress } from "../request.ts";
-import { normalizeAccount } from "./account.ts";
+import { idText } from "../id-text.ts";
+import { normalizeAccounts } from "./account.ts";
 import type { Ask } from "./counter.ts";
 import { invalidOption, parseCount } from "../validate.ts";
 import type { LimiterPlan, Policy } from "./options.ts";
 
 function identityText(identity: unknown): string {
-  if (typeof identity === "string" || typeof identity === "number") return String(identity);
-  throw invalidOption("keyGenerator()", identity, "a string that tells one client from another");
+  const text = idText(identity);
+  if (text !== undefined && text !== "") return text;
+  throw invalidOption("keyGenerator()", identity, "a text that tells one client from another");
+}
+
+/** The identities of a request that a policy counts: none, one, or several. */
+async function identitiesOf(
+  policy: Policy,
+  plan: LimiterPlan,
+  address: string,
+  accounts: readonly string[],
+  request: Request,
+  response: Response,
+): Promise<readonly (readonly string[])[]> {
+  switch (policy.by) {
+    case "address":
+      return [[address]];
+    case "account":
+      return accounts.map((account) => [account]);
+    case "address-and-account":
+      return accounts.map((account) => [address, account]);
+    default:
+      return plan.keyGenerator
+        ? [[identityText(await plan.keyGenerator(request, response))]]
+        : [[address]];
+  }
 }
 
 /** Evaluates identities and limits, once a request. A policy whose identity is missing asks nothing. */
@@ -21,31 +46,24 @@ export async function asksOf(
 ): Promise<Ask[]> {
   const address = addressIdentity(clientAddress(request, config.trust));
   const isAuth = plan.policies.length > 1;
-  const account = isAuth ? normalizeAccount(plan.account(request)) : undefined;
-  if (isAuth && account === undefined) {
+  const accounts = isAuth ? normalizeAccounts(plan.account(request)) : [];
+  if (isAuth && accounts.length === 0) {
     notices.add(
       "rateLimit('auth') found no account in a request and counted its address alone: mount a body parser before it, or pass `account`.",
     );
   }
-  const identityOf = async (policy: Policy): Promise<readonly string[] | undefined> => {
-    if (policy.by === "address") return [address];
-    if (policy.by === "identity") {
-      return [
-        plan.keyGenerator ? identityText(await plan.keyGenerator(request, response)) : address,
-      ];
-    }
-    if (account === undefined) return undefined;
-    return policy.by === "account" ? [account] : [address, account];
-  };
   const asks = plan.policies.map(async (policy): Promise<Ask[]> => {
-    const identity = await identityOf(policy);
-    if (identity === undefined) return [];
+    const identities = await identitiesOf(policy, plan, address, accounts, request, response);
+    const { type, window } = policy;
     const limit =
       typeof policy.limit === "function"
         ? parseCount("limit()", await policy.limit(request, response), 0)
         : policy.limit;
-    const key = keys.rateLimit(policy.type, identity);
-    return [{ type: policy.type, key, quota: { limit, window: policy.window } }];
+    return identities.map((identity) => ({
+      type,
+      key: keys.rateLimit(type, identity),
+      quota: { limit, window },
+    }));
   });
   return (await Promise.all(asks)).flat();
 }

@@ -11,8 +11,8 @@ import { retryAfterOf, strictest, writeHeaders, writeRetryAfter } from "./header
 import { asksOf } from "./identities.ts";
 import { type LimiterPlan, planLimiter, type RateLimitOptions } from "./options.ts";
 import { refuse, sendMessage } from "./refusal.ts";
-import { createRegister } from "./register.ts";
-import { settleAfter } from "./settlement.ts";
+import { register } from "./register.ts";
+import { markRefused, settleAfter } from "./settlement.ts";
 import { slidingWindow } from "./sliding-window.ts";
 
 /** Every way of counting by its name. */
@@ -38,10 +38,11 @@ interface Turn {
 
 /** Makes the `rateLimit()` of one kit. */
 export function createRateLimit(context: Context): RateLimit {
-  const register = createRegister();
   return (first, second) => {
     const plan = planLimiter(first, second);
-    for (const policy of plan.policies) register(policy, plan.algorithm);
+    for (const { type, limit, window } of plan.policies) {
+      register(context, type, { limit, window, algorithm: plan.algorithm });
+    }
     return limiterOf(context, plan);
   };
 }
@@ -116,6 +117,7 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     handler: async (request, response, next, shellOptions) => {
       const answers = turns.answersOf(request);
       publish(request, response, answers, plan);
+      markRefused(response);
       const retryAfter = retryAfterOf(answers);
       writeRetryAfter(response, retryAfter);
       const policies = answers.filter(({ decision }) => !decision.admitted).map(({ type }) => type);

@@ -13,7 +13,7 @@ import {
   parseFunction,
   show,
 } from "../validate.ts";
-import { accountOfBody } from "./account.ts";
+import { accountsOfBody } from "./account.ts";
 
 /** How requests are counted; see the README for what each admits at a window's edge. */
 export type AlgorithmName = "sliding-window" | "fixed-window";
@@ -53,8 +53,8 @@ export interface RateLimitOptions extends Partial<Pick<ShellOptions, Kept>> {
   algorithm?: AlgorithmName;
   /** Whom a request counts for. Default: the client's address, IPv6 cut to its /56. */
   keyGenerator?: (request: Request, response: Response) => string | Promise<string>;
-  /** For the `auth` preset: the account that a login is for. Default: `body.username ?? body.email`. */
-  account?: (request: Request) => string | undefined;
+  /** For the `auth` preset: the account (or accounts) that a login is for. Default: `body.username` and `body.email`. */
+  account?: (request: Request) => string | readonly string[] | undefined;
   /** Default: `'memory'`, the same limits counted in this process. `passOnStoreError: true` means `'open'`. */
   onRedisError?: RedisErrorPolicy;
   /** Default: `'draft-8'`; `true` means `'draft-6'`, as in express-rate-limit. */
@@ -79,7 +79,7 @@ export interface LimiterPlan {
   readonly headers: HeaderStyle;
   readonly legacyHeaders: boolean;
   readonly keyGenerator: RateLimitOptions["keyGenerator"];
-  readonly account: (request: Request) => string | undefined;
+  readonly account: NonNullable<RateLimitOptions["account"]>;
   readonly skipFailed: boolean;
   readonly skipSuccessful: boolean;
   readonly requestWasSuccessful: (
@@ -140,6 +140,7 @@ export function planLimiter(
   checkFunctions(options);
   const type = parseType(options.type ?? "api");
   const isAuth = type === "auth";
+  checkPreset(options, isAuth);
   const main: Policy = {
     type,
     limit: parseLimit(options, isAuth ? 10 : 100),
@@ -156,7 +157,7 @@ export function planLimiter(
     headers: parseHeaders(options.standardHeaders),
     legacyHeaders: options.legacyHeaders ?? false,
     keyGenerator: options.keyGenerator,
-    account: options.account ?? accountOfBody,
+    account: options.account ?? accountsOfBody,
     skipFailed: options.skipFailedRequests ?? false,
     skipSuccessful: options.skipSuccessfulRequests ?? isAuth,
     requestWasSuccessful:
@@ -194,6 +195,16 @@ function checkFunctions(options: RateLimitOptions): void {
       throw invalidOption(name, value, "true or false");
   }
   if (options.statusCode !== undefined) parseCount("statusCode", options.statusCode, 400);
+}
+
+/** Options that the chosen preset would not look at. */
+function checkPreset(options: RateLimitOptions, isAuth: boolean): void {
+  const idle = isAuth ? "keyGenerator" : "account";
+  if (options[idle] === undefined) return;
+  throw new KitError("INVALID_OPTION", {
+    message: `\`${idle}\` has no effect on ${isAuth ? "the auth preset, which counts by address and account" : "any limiter but the auth preset"}.`,
+    fix: isAuth ? "Pass `account`, or give the limiter another type." : "Pass `keyGenerator`.",
+  });
 }
 
 function onlyOne(

@@ -1,19 +1,36 @@
 /** One type, one meaning: what keeps two limiters from misreading one another's keys. */
+import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import type { Policy } from "./options.ts";
 
-/** Limiters of one type share their keys, so they must agree on what the numbers in them mean. */
-export function createRegister(): (policy: Policy, algorithm: string) => void {
-  const known = new Map<string, { policy: Policy; algorithm: string }>();
-  return (policy, algorithm) => {
-    const other = known.get(policy.type);
-    known.set(policy.type, other ?? { policy, algorithm });
-    if (other === undefined) return;
-    const { limit, window } = other.policy;
-    if (limit === policy.limit && window === policy.window && other.algorithm === algorithm) return;
-    throw new KitError("RATE_LIMIT_TYPE_CONFLICT", {
-      message: `Two limiters of the type '${policy.type}' count on the same keys, but differ in limit, window or algorithm.`,
-      fix: `Give one of them a type of its own: rateLimit('${policy.type}-2', { … }).`,
-    });
-  };
+/** What the numbers in a type's keys mean; a bare store does not know its limit and window. */
+export interface Meaning {
+  readonly algorithm: string;
+  readonly limit?: unknown;
+  readonly window?: number;
+}
+
+const NAMES = ["algorithm", "limit", "window"] as const;
+
+/** The types of each kit. */
+const registers = new WeakMap<Context, Map<string, Meaning>>();
+
+/**
+ * Notes what a limiter means by its type.
+ *
+ * @throws KitError `RATE_LIMIT_TYPE_CONFLICT` where another one means something else
+ */
+export function register(context: Context, type: string, meaning: Meaning): void {
+  const known = registers.get(context) ?? new Map<string, Meaning>();
+  registers.set(context, known);
+  const other = known.get(type);
+  known.set(type, { ...meaning, ...other });
+  const differing = NAMES.find(
+    (name) =>
+      other?.[name] !== undefined && meaning[name] !== undefined && other[name] !== meaning[name],
+  );
+  if (differing === undefined) return;
+  throw new KitError("RATE_LIMIT_TYPE_CONFLICT", {
+    message: `Two limiters of the type '${type}' count on the same keys, but differ in \`${differing}\`.`,
+    fix: `Give one of them a type of its own: rateLimit('${type}-2', { … }).`,
+  });
 }

@@ -4,6 +4,14 @@ import type { Logger } from "../config.ts";
 import type { Answer, Counter } from "./counter.ts";
 import type { LimiterPlan } from "./options.ts";
 
+/** Responses with which one of our limiters refused; another one before it does not count those. */
+const refused = new WeakSet<ServerResponse>();
+
+/** Notes that a limiter refused with this response. */
+export function markRefused(response: ServerResponse): void {
+  refused.add(response);
+}
+
 /** Settles `answers` when the response has ended; a failing `requestWasSuccessful` counts the request. */
 export function settleAfter(
   request: IncomingMessage,
@@ -14,6 +22,7 @@ export function settleAfter(
   logger: Logger,
 ): void {
   const settle = async (): Promise<void> => {
+    if (refused.has(response)) return counter.settle(answers, false);
     // Without `finish`, the response was cut off and counts as failed.
     const isSuccess =
       response.writableFinished && (await plan.requestWasSuccessful(request, response));

@@ -2,10 +2,15 @@
 import type { ClientRateLimitInfo, Options as ShellOptions, Store } from "express-rate-limit";
 import type { Context } from "../context.ts";
 import { checkOptions, parseChoice } from "../validate.ts";
+import { LRUCache } from "lru-cache";
 import type { Quota } from "./algorithm.ts";
-import { createCounter } from "./counter.ts";
+import { type Answer, createCounter } from "./counter.ts";
 import { ALGORITHMS } from "./middleware.ts";
 import { type AlgorithmName, parseType } from "./options.ts";
+import { register } from "./register.ts";
+
+/** How many requests a store remembers to have counted, to be able to give them back. */
+const MOST_COUNTED = 10_000;
 
 /** Options of `rateLimitStore()`. */
 export interface RateLimitStoreOptions {
@@ -19,16 +24,14 @@ export function createRateLimitStore(
 ): (type?: string, options?: RateLimitStoreOptions) => Store {
   return (type = "api", options = {}) => {
     checkOptions("rateLimitStore()", options, ["algorithm"]);
-    const algorithm =
-      ALGORITHMS[
-        parseChoice("algorithm", options.algorithm ?? "sliding-window", [
-          "sliding-window",
-          "fixed-window",
-        ] as const)
-      ];
+    const choices = ["sliding-window", "fixed-window"] as const;
+    const algorithmName = parseChoice("algorithm", options.algorithm ?? choices[0], choices);
+    const algorithm = ALGORITHMS[algorithmName];
     const { connection, keys } = context;
     const counter = createCounter(context, algorithm, "memory");
     const name = parseType(type);
+    register(context, name, { algorithm: algorithmName });
+    const counted = new LRUCache<string, Answer>({ max: MOST_COUNTED });
     // The shell evaluates a `limit` function after it has counted: then everything is counted.
     let quota: Quota = { limit: Number.MAX_SAFE_INTEGER, window: 60_000 };
     const keyOf = (key: string): string => keys.rateLimit(name, [key]);
@@ -45,6 +48,7 @@ export function createRateLimitStore(
       increment: async (key): Promise<ClientRateLimitInfo> => {
         const [answer] =
           (await counter.take([{ type: name, key: keyOf(key), quota }], false)) ?? [];
+        counted.set(key, answer);
         const { admitted, used, reset, retryAfter } = answer!.decision;
         return {
           totalHits: admitted ? used : Math.max(used, quota.limit) + 1,
@@ -52,8 +56,8 @@ export function createRateLimitStore(
         };
       },
       decrement: async (key) => {
-        const { token } = await algorithm.peek(connection, keyOf(key), quota);
-        await algorithm.giveBack(connection, keyOf(key), quota, token);
+        const answer = counted.get(key);
+        if (answer) await counter.giveBack([answer]);
       },
       resetKey: async (key) => {
         await connection.del(keyOf(key));

@@ -2,6 +2,7 @@
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
+import { sessionEnded } from "./failures.ts";
 import { createFence, type Fence } from "./fence.ts";
 import {
   decode,
@@ -197,6 +198,11 @@ export class Ledger {
     }
     await this.discard(from);
     return stored;
+  }
+
+  /** A save found that its session had been ended or destroyed meanwhile, and was dropped. */
+  reportEnded(): void {
+    this.#report("saving a session")(sessionEnded());
   }
 
   /** Deletes a key that no one may use any more; a failure is reported and harms nothing. */

@@ -52,7 +52,10 @@ function correctCookie(request: IncomingMessage, state: SessionState): void {
   const others = otherCookies(response, plan.name);
   const count = [response.getHeader("Set-Cookie") ?? []].flat().length;
   const isSet = count > others.length && !(plan.dropsBlank && store.isBlank(session));
-  if (isSet) return;
+  if (isSet) {
+    state.sentId = (request as Request).sessionID;
+    return;
+  }
   const lines = state.isCookieStale ? [...others, expiredCookie(request, plan)] : others;
   if (lines.length > 0) response.setHeader("Set-Cookie", lines);
   else if (count > 0) response.removeHeader("Set-Cookie");
@@ -87,6 +90,7 @@ export function createSession(
         plan,
         response,
         cookieId: undefined,
+        sentId: undefined,
         isCookieStale: false,
         ended: undefined,
       };

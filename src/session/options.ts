@@ -8,6 +8,7 @@ import {
   type Duration,
   invalidOption,
   parseDuration,
+  parseChoice,
   parseFunction,
   parseSecrets,
 } from "../validate.ts";
@@ -87,6 +88,7 @@ export function planSession(
       "1: more than one live session a user is not supported yet",
     );
   }
+  checkFlags(options);
   const isProduction = config.environment === "production";
   const name = options.name ?? (isProduction ? "__Host-sid" : "sid");
   const idle = parseDuration("idle", options.idle ?? "24h");
@@ -148,6 +150,7 @@ function planCookie(
   const complete = (options: CookieOptions | undefined): CookieOptions => {
     const cookie = { ...standard, ...options };
     checkPrefix(name, cookie);
+    checkAttributes(cookie);
     return cookie;
   };
   if (typeof given === "function") {
@@ -157,6 +160,34 @@ function planCookie(
   if (given !== undefined && typeof given !== "object")
     throw invalidOption("cookie", given, "an object of cookie options");
   return complete(given);
+}
+
+function checkFlags(options: SessionOptions): void {
+  for (const name of ["proxy", "resave", "rolling", "saveUninitialized"] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== "boolean") {
+      throw invalidOption(name, value, "true or false");
+    }
+  }
+  if (options.unset !== undefined) parseChoice("unset", options.unset, ["keep", "destroy"]);
+}
+
+/** What express-session would find out in a request, or not at all. */
+function checkAttributes(cookie: CookieOptions): void {
+  const { maxAge, sameSite, secure } = cookie as Record<string, unknown>;
+  if (
+    maxAge !== undefined &&
+    maxAge !== null &&
+    !(Number(maxAge) > 0 && typeof maxAge === "number")
+  ) {
+    throw invalidOption("cookie.maxAge", maxAge, "a positive number of milliseconds");
+  }
+  if (sameSite === "none" && secure === false) {
+    throw new KitError("INVALID_COOKIE", {
+      message: "Browsers drop a cookie with sameSite: 'none' that is not Secure.",
+      fix: "Add secure: true, or leave sameSite out ('lax').",
+    });
+  }
 }
 
 /** RFC 6265bis, section 4.1.3: browsers drop a cookie that breaks what its prefix promises. */

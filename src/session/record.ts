@@ -1,5 +1,6 @@
 /** What stands in a session's key: express-session's JSON that connect-redis can read, and a mark of ours. */
 import type { Session } from "express-session";
+import { idText } from "../id-text.ts";
 import type { EndReason } from "../observe/events.ts";
 
 /** Told to a client whose session was ended: why, and when (milliseconds since the epoch). */
@@ -80,11 +81,16 @@ export function tombstone(ended: SessionEnded): string {
 /** Finds the user that a session is signed in as. */
 export type UserOf = (session: Record<string, unknown>) => string | undefined;
 
-/** `userId`, or what Passport keeps at `passport.user`. */
+/**
+ * `userId`, or what Passport keeps at `passport.user`; of an object there, its `id` or `_id`. A user
+ * that is there but cannot be told from another answers an empty text, which no save accepts.
+ */
 export function standardUser(session: Record<string, unknown>): string | undefined {
   const passport = session["passport"] as { user?: unknown } | undefined;
   const user = session["userId"] ?? passport?.user;
-  return typeof user === "string" || typeof user === "number" ? String(user) : undefined;
+  if (user === undefined || user === null) return undefined;
+  const { id, _id: key } = user as { id?: unknown; _id?: unknown };
+  return idText(user) ?? idText(id) ?? idText(key) ?? "";
 }
 
 /**

@@ -19,6 +19,8 @@ export interface SessionState {
   readonly response: ServerResponse;
   /** The id that the request's cookie named and the store was asked for. */
   cookieId: string | undefined;
+  /** The id that this response's header gave to the client, once it was sent. */
+  sentId: string | undefined;
   /** The client's cookie names a session that is no more. */
   isCookieStale: boolean;
   /** Set where the session was ended by something else than its own logout. */

@@ -10,6 +10,7 @@ import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { guardUnreachable, sessionEnded, signInTooLate, userNotFound } from "./failures.ts";
 import { fingerprint, type SessionJson, toJson } from "./record.ts";
 import { findState, type SessionState, type SigningStore } from "./state.ts";
+import { parseUserId } from "./user-id.ts";
 
 type Callback = (error?: unknown, value?: unknown) => void;
 
@@ -52,6 +53,8 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   readonly #options: LedgerOptions;
   /** What the key of a session object held when it was last seen; nothing for one never stored. */
   readonly #stored = new WeakMap<object, Stored>();
+  /** Session objects whose id was there before their request. */
+  readonly #loaded = new WeakSet<object>();
   /** Ids whose expiry was moved lately, each for a twentieth of its session's lifetime. */
   readonly #prolonged = new LRUCache<string, true>({ max: MOST_PROLONGED });
   /** The request that the shell is reading for: it calls `get` without one, but before it returns. */
@@ -96,24 +99,31 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     const stored = this.#stored.get(args[1]);
     const session = super.createSession(...args);
     if (stored) this.#stored.set(session, stored);
+    this.#loaded.add(session);
     return session;
   }
 
   override set(id: string, session: SessionData, callback?: Callback): Promise<void> {
     const live = session as LiveSession;
     const data = toJson(live);
-    const user = this.#options.userOf(data);
-    const stored = this.#stored.get(live);
-    const state = findState(live.req);
-    const isSignIn = user !== undefined && user !== stored?.user;
-    if (isSignIn && state !== undefined && id === state.cookieId) {
-      if (state.response.headersSent) return answer(Promise.reject(signInTooLate()), callback);
-      // Against fixation: an id that came in by cookie is not the one that gets signed in. The shell
-      // reads the request's session for its cookie only after this call.
-      const renewed = this.#renew(live);
-      return answer(this.#write(renewed.id, renewed, toJson(renewed), id), callback);
+    if (!this.#isSignIn(live, data)) return answer(this.#write(id, live, data), callback);
+    try {
+      parseUserId(this.#options.userOf(data));
+      checkCookie(live.req, id);
+    } catch (error) {
+      return answer(Promise.reject(error), callback);
     }
-    return answer(this.#write(id, live, data), callback);
+    if (!this.#loaded.has(live)) return answer(this.#write(id, live, data), callback);
+    // Against fixation: an id that came in by cookie is not the one that gets signed in. The shell
+    // reads the request's session for its cookie only after this call.
+    const renewed = this.#renew(live);
+    return answer(this.#write(renewed.id, renewed, toJson(renewed), id), callback);
+  }
+
+  /** A save in which a user appears, or another one. */
+  #isSignIn(session: LiveSession, data: SessionJson): boolean {
+    const user = this.#options.userOf(data);
+    return user !== undefined && user !== this.#stored.get(session)?.user;
   }
 
   /** Moves a session's data into a new session of the same request. */
@@ -147,7 +157,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     if (before === undefined) this.#stored.set(session, await this.#ledger.create(id, data));
     else {
       const saved = await this.#ledger.save(id, before, data);
-      if (saved === undefined) return; // Ended or destroyed meanwhile: there is nothing to come back to.
+      if (saved === undefined) return this.#ledger.reportEnded(); // There is nothing to come back to.
       this.#stored.set(session, saved.stored);
       if (saved.data !== data) adopt(session, saved.data);
     }
@@ -175,6 +185,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
    */
   async signIn(request: IncomingMessage, user: string, keep: readonly string[]): Promise<void> {
     const carrier = request as SessionRequest;
+    if (findState(request)?.response.headersSent === true) throw signInTooLate();
     const { session: old, sessionID: oldId } = carrier;
     const before = old && this.#stored.get(old);
     this.generate(request);
@@ -191,7 +202,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     } catch (error) {
       carrier.session = old;
       carrier.sessionID = oldId;
-      throw error instanceof KitError && /^GUARD_|^INVALID_/.test(error.code)
+      throw error instanceof KitError && /^(GUARD|INVALID|SESSION)_/.test(error.code)
         ? error
         : guardUnreachable(error);
     }
@@ -273,6 +284,12 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   override clear(callback?: Callback): Promise<void> {
     return answer(this.#ledger.clear(), callback);
   }
+}
+
+/** Once the header has left, only an id that it carried reaches the client. */
+function checkCookie(request: SessionRequest | undefined, id: string): void {
+  const state = findState(request);
+  if (state?.response.headersSent === true && state.sentId !== id) throw signInTooLate();
 }
 
 /** Makes a session object hold what was merged into its key. */

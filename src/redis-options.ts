@@ -1,0 +1,44 @@
+/** The option `redis`: a URL, its parts, or `false` for memory. */
+import { checkOptions, invalidOption, parseFunction } from "./validate.ts";
+
+/** How Redis is reached, where a URL alone does not say it. */
+export interface RedisOptions {
+  /** As `REDIS_URL`. */
+  url?: string;
+  /** The password where the URL holds none; the bearer token of an `https:` URL. */
+  token?: string;
+  /** The certificate authority: PEM text or the path of a file. Default: Node's own list. */
+  ca?: string;
+  /** The client's certificate for mutual TLS: PEM text or the path of a file. */
+  cert?: string;
+  /** The key of `cert`: PEM text or the path of a file. */
+  key?: string;
+  /** The name that the server's certificate must carry. Default: the host. */
+  servername?: string;
+  /** `false` is refused in production unless `allowUnverifiedTls` names the host. */
+  rejectUnauthorized?: boolean;
+  /** Refused in production unless `allowUnverifiedTls` names the host. */
+  checkServerIdentity?: (hostname: string, certificate: object) => Error | undefined;
+}
+
+const TEXTS = ["url", "token", "ca", "cert", "key", "servername"] as const;
+
+/** Checks the option and answers its parts; a URL alone is the part `url`. */
+export function parseRedisOptions(value: unknown): RedisOptions {
+  if (value === undefined || value === false) return {};
+  if (typeof value === "string") return { url: value };
+  if (value === true) throw invalidOption("redis", value, "a URL, its parts, or false for memory");
+  checkOptions("createKit().redis", value, [...TEXTS, "rejectUnauthorized", "checkServerIdentity"]);
+  const options = value as RedisOptions;
+  for (const name of TEXTS) {
+    const text: unknown = options[name];
+    if (text !== undefined && typeof text !== "string")
+      throw invalidOption(`redis.${name}`, text, "text");
+  }
+  const verify: unknown = options.rejectUnauthorized;
+  if (verify !== undefined && typeof verify !== "boolean") {
+    throw invalidOption("redis.rejectUnauthorized", verify, "true or false");
+  }
+  parseFunction("redis.checkServerIdentity", options.checkServerIdentity);
+  return options;
+}
