@@ -138,7 +138,7 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     trust: compileTrust(options.trustProxy),
     secrets: secretsOf(options.secret, variable(env, "SESSION_SECRET")),
     cacheScope: scopeOf(options.cache?.scope),
-    quiet: environment === "test" || isYes(env, "SKIP_REDIS_WARNING"),
+    quiet: isYes(env, "SKIP_REDIS_WARNING") || (environment === "test" && target.kind === "memory"),
     warnings: Object.freeze(warnings),
     logger: loggerOf(options.logger),
   });
@@ -208,6 +208,9 @@ function targetOfEnvironment(
   };
 }
 
+/** A switch, a pattern or a URL in the place of a host. */
+const NOT_A_HOST = /^(|true|false|yes|no|on|off|1|0)$|[*/@\s]/i;
+
 /** Hosts from an option, or from a comma-separated variable. */
 function hostList(option: string, given: unknown, name?: string, text = ""): readonly string[] {
   const isGiven = given !== undefined || name === undefined;
@@ -216,10 +219,10 @@ function hostList(option: string, given: unknown, name?: string, text = ""): rea
     throw invalidOption(option, given, "an array of host names, such as ['redis.internal']");
   }
   const named = isGiven ? hosts : hosts.filter(Boolean);
-  const bad: unknown = named.find(
-    (host) => typeof host !== "string" || /^(|true|false|yes|no|on|off|1|0)$|[*/@\s]/i.test(host),
-  );
-  if (bad === undefined) return (named as string[]).map((host) => host.toLowerCase());
+  const isHost = (host: unknown): host is string =>
+    typeof host === "string" && !NOT_A_HOST.test(host);
+  if (named.every(isHost)) return named.map((host) => host.toLowerCase());
+  const bad: unknown = named.find((host) => !isHost(host));
   const expected = "exact host names: the exception is per host, never a switch or a pattern";
   if (isGiven) throw invalidOption(option, bad, expected);
   throw new KitError("INVALID_ENVIRONMENT", {
@@ -235,7 +238,7 @@ function secretsOf(option: unknown, text: string | undefined): readonly string[]
   if (secrets.every(Boolean)) return Object.freeze(secrets);
   throw new KitError("INVALID_ENVIRONMENT", {
     message: "SESSION_SECRET holds an empty secret between its commas.",
-    fix: "Write secrets with one comma between, the newest first.",
+    fix: "Write secrets with one comma between; the first signs, all verify.",
   });
 }
 

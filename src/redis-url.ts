@@ -30,11 +30,11 @@ function parse(text: string, source: string, token: string | undefined): Target 
     );
   }
   const rest = trimmed.slice(trimmed.indexOf("://") + 3);
-  if (rest.includes("#") || /[/?].*@/.test(rest)) {
+  if (rest.includes("#") || /[/?\\].*@/.test(rest)) {
     throw invalid(
       source,
       "holds a character that a URL cannot hold as it is (one of # / ? in the credentials).",
-      "Percent-encode the user name and the password: '#' as '%23', '/' as '%2F', '?' as '%3F'.",
+      "Write user name and password percent-encoded: '#' as '%23', '/' as '%2F', '?' as '%3F'.",
     );
   }
   if (scheme === "https" || scheme === "http") return parseRest(trimmed, source, token);

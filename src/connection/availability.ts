@@ -68,7 +68,7 @@ export class Availability {
     redis.on("connect", () => (this.#isHandshaking = true));
     redis.on("error", (error: Error) => {
       this.#isHandshaking = false; // What follows, the close, has its reason now.
-      this.fail(diagnose(error, plan.attempt, this.#everReady));
+      this.fail(this.#diagnose(error));
     });
     redis.on("ready", () => this.#onReady());
     redis.on("close", () => this.#onClose());
@@ -86,14 +86,17 @@ export class Availability {
 
   #onClose(): void {
     if (this.#isHandshaking) {
-      const lost = new Error("Connection is closed.");
-      this.fail(diagnose(lost, this.#plan.attempt, this.#everReady));
+      this.fail(this.#diagnose(new Error("Connection is closed.")));
     }
     this.#isHandshaking = false;
     if (!this.#isUp || this.#isClosed) return;
     this.#isUp = false;
     this.#downSince = Date.now();
     this.#events.connection(this.state());
+  }
+
+  #diagnose(error: Error): KitError {
+    return diagnose(error, this.#plan.attempt, this.#everReady ? "established" : "greeting");
   }
 
   #verdict(): KitError {

@@ -67,8 +67,10 @@ export function createDatabase(max: number, now: () => number): MemoryDatabase {
     pttl: (key) => (find(key) === undefined ? undefined : entries.peek(key)!.expires - now()),
     pexpire: (key, ttl) => {
       const value = find(key);
-      if (value !== undefined) put(key, value, ttl);
-      return value !== undefined;
+      if (value === undefined) return false;
+      if (ttl > 0) put(key, value, ttl);
+      else entries.delete(key);
+      return true;
     },
     smembers: (key) => [...setAt(key)],
     sput: (key, members, ttl) => {

@@ -19,29 +19,39 @@ const AUTH = /^(WRONGPASS|NOAUTH|NOPERM)|invalid password|AUTH failed/i;
 const AWAY = { status: 503, retryAfter: 1, outcome: "notSent" } as const;
 
 /**
- * A failure to connect, explained.
- *
- * @param everReady a server that was ready once speaks the right protocol: then it is away, not misconfigured
+ * When a connection failed: while its socket was opened, between the first byte and the first
+ * `ready`, or after a server had been ready once, which then is away rather than misconfigured.
  */
-export function diagnose(error: unknown, attempt: Attempt, everReady = false): KitError {
+export type Phase = "opening" | "greeting" | "established";
+
+const CUT_OFF = /ECONNRESET|EPIPE|Connection is closed/;
+
+/** A failure to connect, explained. */
+export function diagnose(error: unknown, attempt: Attempt, phase: Phase = "opening"): KitError {
   if (error instanceof KitError) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;
   if (AUTH.test(message)) return authFailed(message, attempt, error);
-  if (attempt.tls && NOT_TLS.test(`${code} ${message}`)) return tlsNotOffered(attempt, error);
   if (/ALERT_(CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|HANDSHAKE_FAILURE)/.test(code)) {
     return clientCertificateRejected(code, attempt, error);
   }
+  if (attempt.tls && NOT_TLS.test(`${code} ${message}`)) return tlsNotOffered(attempt, error);
   if (attempt.tls && CERTIFICATE.test(code)) return certificateRejected(code, attempt, error);
-  const isCutOff = code === "ECONNRESET" || message.startsWith("Connection is closed");
-  if (!attempt.tls && !everReady && isCutOff) {
-    return new KitError("TLS_EXPECTED", {
-      message: `${attempt.target} closed the connection before it answered anything, as a server does that expects TLS.`,
-      fix: "Write rediss:// instead of redis://, if the port speaks TLS.",
-      cause: error,
-      ...AWAY,
-    });
+  if (phase === "greeting" && CUT_OFF.test(`${code} ${message}`)) {
+    // In TLS 1.3 a server judges the client's certificate after the client's side is done.
+    return attempt.tls
+      ? clientCertificateRejected(code || "closed", attempt, error)
+      : tlsExpected(attempt, error);
   }
   return unavailable(attempt, code || message, error);
+}
+
+function tlsExpected(attempt: Attempt, cause: unknown): KitError {
+  return new KitError("TLS_EXPECTED", {
+    message: `${attempt.target} closed the connection before it answered anything, as a server does that expects TLS.`,
+    fix: "Write rediss:// instead of redis://, if the port speaks TLS.",
+    cause,
+    ...AWAY,
+  });
 }
 
 function authFailed(message: string, attempt: Attempt, cause: unknown): KitError {

@@ -14,8 +14,8 @@ export interface OpenEvents extends ConnectionEvents {
 }
 
 /**
- * Opens what the configuration chose. In development a Redis that cannot be reached at the start is
- * replaced by memory; elsewhere the connection keeps trying.
+ * Opens what the configuration chose. Outside production a Redis that cannot be reached at the start is
+ * replaced by memory; in production the connection keeps trying.
  *
  * @throws KitError `UNSUPPORTED_DEPLOYMENT`
  */
@@ -23,7 +23,7 @@ export function openConnection(config: Config, events: OpenEvents): Connection {
   const { target } = config;
   if (target.kind === "memory") return createMemory();
   if (target.kind !== "standalone" && target.kind !== "unix") throw unsupported(target);
-  if (config.environment !== "development") return openTcp(tcpPlan(config, target), events);
+  if (config.environment === "production") return openTcp(tcpPlan(config, target), events);
   let isDecided = false;
   const connection = openTcp(tcpPlan(config, target), {
     connection: (state) => {
