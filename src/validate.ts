@@ -64,7 +64,12 @@ export function checkOptions(where: string, options: unknown, known: readonly st
     throw invalidOption(where, options, "an object of options");
   }
   for (const [name, value] of Object.entries(options)) {
-    if (value === null) throw invalidOption(name, null, "left out, or given a value");
+    if (value === null) {
+      throw new KitError("INVALID_OPTION", {
+        message: `Option \`${name}\` of ${where} is null.`,
+        fix: "Give it a value, or leave it out.",
+      });
+    }
     if (known.includes(name)) continue;
     const meant = closest(name, known);
     throw new KitError("UNKNOWN_OPTION", {

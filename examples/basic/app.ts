@@ -17,13 +17,20 @@ const PUBLIC = fileURLToPath(new URL("public", import.meta.url));
 
 const requireUser: RequestHandler = (req, res, next) => {
   if (req.session.userId !== undefined) next();
-  else res.status(401).json({ error: "anonymous", ...(req.sessionEnded && { reason: req.sessionEnded.reason }) });
+  else
+    res
+      .status(401)
+      .json({ error: "anonymous", ...(req.sessionEnded && { reason: req.sessionEnded.reason }) });
 };
 
 /** What a KitError says is for the developer; in an app with strangers as users, log it and send the code alone. */
 const answerKitError: ErrorRequestHandler = (error, _req, res, next) => {
   if (!(error instanceof KitError)) next(error);
-  else res.status(error.status).set(error.headers).json({ error: error.code, message: error.message, fix: error.fix });
+  else
+    res
+      .status(error.status)
+      .set(error.headers)
+      .json({ error: error.code, message: error.message, fix: error.fix });
 };
 
 /** `1`, `true`, `loopback, 10.0.0.0/8`: what an environment variable says, in Express's syntax. */
@@ -38,6 +45,14 @@ export function createApp(): Express {
   const app = express();
   app.set("trust proxy", trustProxy(process.env["TRUST_PROXY"]));
   app.use(security());
+  // A page needs a policy that lets its own script and style load; an API does not.
+  const page = security({
+    contentSecurityPolicy: {
+      directives: { "script-src": ["'self'"], "upgrade-insecure-requests": null },
+    },
+  });
+  app.use(page, express.static(PUBLIC));
+
   app.use(rateLimit());
   app.use(session());
   app.use(express.json(), express.urlencoded({ extended: false }));
@@ -59,9 +74,13 @@ export function createApp(): Express {
     res.json({ user: req.session.userId });
   });
 
-  app.get("/brands/:id/settings", cache("brand:settings", { scope: "public" }), async (req, res) => {
-    res.json(await readSettings(req.params.id));
-  });
+  app.get(
+    "/brands/:id/settings",
+    cache("brand:settings", { scope: "public" }),
+    async (req, res) => {
+      res.json(await readSettings(req.params.id));
+    },
+  );
   app.put("/brands/:id/settings", requireUser, cache.purges("brand:settings"), (req, res) => {
     res.json(writeSettings(String(req.params["id"]), req.body));
   });
@@ -71,9 +90,6 @@ export function createApp(): Express {
     res.status(report.status === "down" ? 503 : 200).json(report);
   });
 
-  // A page needs a policy that lets its own script and style load; an API does not.
-  const page = security({ contentSecurityPolicy: { directives: { "script-src": ["'self'"], "upgrade-insecure-requests": null } } });
-  app.use(page, express.static(PUBLIC));
   app.use(answerKitError);
   return app;
 }
