@@ -75,7 +75,7 @@ export class Ledger {
   }
 
   #remember(text: string, data: SessionJson, mark: Mark): Stored {
-    return { text, mark, user: this.#options.userOf(data), print: fingerprint(data) };
+    return { text, mark, user: this.#options.userOf(data) || undefined, print: fingerprint(data) };
   }
 
   async #whyEnded(user: string): Promise<EndReason> {

@@ -10,7 +10,7 @@ import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
 import type { Trust } from "../trust-proxy.ts";
 import { checkOptions, type Duration, parseDuration, parseFunction } from "../validate.ts";
 import { planSession, type SecretMaker, type SessionOptions, type SessionPlan } from "./options.ts";
-import { type SessionEnded, standardUser, type UserOf } from "./record.ts";
+import { type SessionEnded, standardUser, textualUser, type UserOf } from "./record.ts";
 import { findState, type SessionState, setState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
 
@@ -141,7 +141,7 @@ export function createSessionStore(context: Context): (options?: SessionStoreOpt
     const ledgerOptions = {
       idle: parseDuration("idle", options.idle ?? "24h"),
       absolute: parseDuration("absolute", options.absolute ?? "7d"),
-      userOf: options.user ?? standardUser,
+      userOf: options.user ? textualUser(options.user) : standardUser,
     };
     return new KitSessionStore(context, ledgerOptions) as unknown as Store;
   };

@@ -12,7 +12,7 @@ import {
   parseFunction,
   parseSecrets,
 } from "../validate.ts";
-import { standardUser, type UserOf } from "./record.ts";
+import { standardUser, textualUser, type UserOf } from "./record.ts";
 
 /** express-session's options that keep their names and meaning. */
 type Kept =
@@ -104,7 +104,7 @@ export function planSession(
     cookie,
     idle,
     absolute,
-    userOf: options.user ?? standardUser,
+    userOf: options.user ? textualUser(options.user) : standardUser,
     dropsBlank: !saveUninitialized,
     proxy,
     onEnded: options.onEnded,

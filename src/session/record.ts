@@ -81,6 +81,14 @@ export function tombstone(ended: SessionEnded): string {
 /** Finds the user that a session is signed in as. */
 export type UserOf = (session: Record<string, unknown>) => string | undefined;
 
+/** A `user` option, made to answer text: an id's text, nothing for nobody, and an empty text for a user without an id. */
+export function textualUser(userOf: (session: Record<string, unknown>) => unknown): UserOf {
+  return (session) => {
+    const user = userOf(session);
+    return user === undefined || user === null ? undefined : (idText(user) ?? "");
+  };
+}
+
 /**
  * `userId`, or what Passport keeps at `passport.user`; of an object there, its `id` or `_id`. A user
  * that is there but cannot be told from another answers an empty text, which no save accepts.

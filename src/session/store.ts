@@ -55,6 +55,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   readonly #stored = new WeakMap<object, Stored>();
   /** Session objects whose id was there before their request. */
   readonly #loaded = new WeakSet<object>();
+  readonly #writing = new WeakMap<object, Promise<void>>();
   /** Ids whose expiry was moved lately, each for a twentieth of its session's lifetime. */
   readonly #prolonged = new LRUCache<string, true>({ max: MOST_PROLONGED });
   /** The request that the shell is reading for: it calls `get` without one, but before it returns. */
@@ -144,7 +145,16 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     );
   }
 
-  async #write(
+  /** One write at a time for a session object: each builds on what the one before left in its key. */
+  #write(id: string, session: LiveSession, data: SessionJson, formerId?: string): Promise<void> {
+    const previous = this.#writing.get(session) ?? Promise.resolve();
+    const write = () => this.#writeNow(id, session, data, formerId);
+    const writing = previous.then(write, write);
+    this.#writing.set(session, writing);
+    return writing;
+  }
+
+  async #writeNow(
     id: string,
     session: LiveSession,
     data: SessionJson,
