@@ -117,7 +117,6 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     handler: async (request, response, next, shellOptions) => {
       const answers = turns.answersOf(request);
       publish(request, response, answers, plan);
-      markRefused(response);
       const retryAfter = retryAfterOf(answers);
       writeRetryAfter(response, retryAfter);
       const policies = answers.filter(({ decision }) => !decision.admitted).map(({ type }) => type);
@@ -125,12 +124,15 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
       if (handler) await Promise.resolve(handler(request, response, next, shellOptions));
       else if (message === undefined) refuse(request, response, answers, statusCode);
       else await sendMessage(request, response, message, statusCode);
+      if (response.headersSent) markRefused(response);
     },
   });
   return function rateLimit(request, response, next) {
     const proceed = (error?: unknown): void => {
-      if (error !== undefined) return next(error);
       const answers = turns.answersOf(request);
+      // A `handler` of the user's may let a refused request go on: all is said and given back then.
+      const isRefused = answers.some(({ decision }) => !decision.admitted);
+      if (error !== undefined || isRefused) return next(error);
       publish(request, response, answers, plan);
       if (isHeld(plan) && answers.length > 0) {
         settleAfter(request, response, answers, plan, counter, context.config.logger);
