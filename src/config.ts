@@ -211,6 +211,10 @@ function targetOfEnvironment(
 /** A switch, a pattern or a URL in the place of a host. */
 const NOT_A_HOST = /^(|true|false|yes|no|on|off|1|0)$|[*/@\s]/i;
 
+function isHost(host: unknown): host is string {
+  return typeof host === "string" && !NOT_A_HOST.test(host);
+}
+
 /** Hosts from an option, or from a comma-separated variable. */
 function hostList(option: string, given: unknown, name?: string, text = ""): readonly string[] {
   const isGiven = given !== undefined || name === undefined;
@@ -219,8 +223,6 @@ function hostList(option: string, given: unknown, name?: string, text = ""): rea
     throw invalidOption(option, given, "an array of host names, such as ['redis.internal']");
   }
   const named = isGiven ? hosts : hosts.filter(Boolean);
-  const isHost = (host: unknown): host is string =>
-    typeof host === "string" && !NOT_A_HOST.test(host);
   if (named.every(isHost)) return named.map((host) => host.toLowerCase());
   const bad: unknown = named.find((host) => !isHost(host));
   const expected = "exact host names: the exception is per host, never a switch or a pattern";

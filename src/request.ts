@@ -17,7 +17,9 @@ export interface KnownRequest extends IncomingMessage {
   baseUrl?: string | undefined;
   params?: Record<string, string | string[] | undefined> | undefined;
   query?: unknown;
-  route?: { path?: string | RegExp | (string | RegExp)[] } | undefined;
+  route?:
+    | { path?: string | RegExp | (string | RegExp)[]; stack?: readonly { handle?: unknown }[] }
+    | undefined;
   body?: unknown;
   ip?: string | undefined;
   secure?: boolean | undefined;
@@ -57,17 +59,21 @@ function forwarded(request: KnownRequest, trust: Trust, name: string): string | 
   return typeof value === "string" ? value.split(",")[0]!.trim() : undefined;
 }
 
-/** Whether the client speaks TLS to us, or to a proxy that we trust. */
-export function isSecure(request: KnownRequest, trust: Trust): boolean {
-  if ((request.socket as { encrypted?: boolean } | undefined)?.encrypted === true) return true;
-  return forwarded(request, trust, "x-forwarded-proto")?.toLowerCase() === "https";
+/** The scheme that the client used, as Express reads it: as it is written, and a trusted proxy's word first. */
+function schemeOf(request: KnownRequest, trust: Trust): string {
+  const isEncrypted = (request.socket as { encrypted?: boolean } | undefined)?.encrypted === true;
+  return forwarded(request, trust, "x-forwarded-proto") || (isEncrypted ? "https" : "http");
 }
 
-/** Scheme and host that the client asked for, as far as they are believed. */
+/** Whether the client speaks TLS to us, or to a proxy that we trust. */
+export function isSecure(request: KnownRequest, trust: Trust): boolean {
+  return schemeOf(request, trust) === "https";
+}
+
+/** Scheme and host that the client asked for, as far as they are believed; as written, since a handler sees them so. */
 export function requestOrigin(request: KnownRequest, trust: Trust): string {
-  const scheme = isSecure(request, trust) ? "https" : "http";
-  const host = forwarded(request, trust, "x-forwarded-host") ?? request.headers.host ?? "";
-  return `${scheme}://${host.toLowerCase()}`;
+  const host = forwarded(request, trust, "x-forwarded-host") || (request.headers.host ?? "");
+  return `${schemeOf(request, trust)}://${host}`;
 }
 
 /** The URL as it arrived, whatever routers have cut from it. */

@@ -1,5 +1,6 @@
 /** Records a response's bytes on their way out, and says when its header is decided. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { types } from "node:util";
 import onHeaders from "on-headers";
 
 /** How much of a body has passed. */
@@ -10,7 +11,7 @@ export interface Progress {
   readonly length: number;
 }
 
-/** What a capture tells. Each but `onFieldAdded` is called at most once. */
+/** What a capture tells. Each of the `on…` but `onFieldAdded` is called at most once. */
 export interface CaptureListener {
   /** Before anything leaves: the handler has begun to answer. */
   onFirstOutput(): void;
@@ -21,6 +22,10 @@ export interface CaptureListener {
   onFields(fields: OutgoingHttpHeaders, progress: Progress): void;
   /** One of those middlewares set a field. */
   onFieldAdded(): void;
+  /** The header has left, as it stands now. */
+  onSent(): void;
+  /** Calls what is below the cache: other middlewares' `write` and `end`, and Node's. */
+  below<T>(call: () => T): T;
   /** The handler has ended the response. `body` is empty if it was longer than may be held. */
   onEnd(body: Buffer, length: number): void;
 }
@@ -32,7 +37,7 @@ function bytesOf(chunk: unknown, encoding: unknown): Buffer | undefined {
     return Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8");
   }
   // A copy: the handler may fill its buffer again.
-  return chunk instanceof Uint8Array ? Buffer.from(chunk) : undefined;
+  return types.isUint8Array(chunk) ? Buffer.from(chunk) : undefined;
 }
 
 /** Calls `told` after every header field that is set from now on until the header leaves. */
@@ -51,16 +56,16 @@ function watchFields(response: ServerResponse, told: () => void): void {
   }
 }
 
-/** Wraps `write` and `end`; every byte passes unchanged. */
+/** Wraps `writeHead`, `write` and `end`; every byte passes unchanged. */
 export function capture(
   response: ServerResponse,
   maxBytes: number,
   listener: CaptureListener,
 ): void {
-  const { write, end } = response as unknown as { write: Output; end: Output };
   let chunks: Buffer[] | undefined = [];
   let length = 0;
   let hasBegun = false;
+  let isSent = false;
   let isEnding = false;
   let hasEnded = false;
 
@@ -76,21 +81,31 @@ export function capture(
     if (length > maxBytes) chunks = undefined;
     else chunks!.push(bytes);
   };
+  const below = (call: Output, args: Parameters<Output>): unknown => {
+    const result = listener.below(() => call.apply(response, args));
+    if (!isSent && response.headersSent) {
+      isSent = true;
+      listener.onSent();
+    }
+    return result;
+  };
   onHeaders(response, () => {
     begin();
     listener.onFields(response.getHeaders(), { isWhole: isEnding, length });
     watchFields(response, () => listener.onFieldAdded());
   });
+  const { writeHead, write, end } = response as unknown as Record<string, Output>;
+  response.writeHead = ((...args) => below(writeHead!, args)) as typeof response.writeHead;
   response.write = ((...args: Parameters<Output>) => {
     begin();
     record(args[0], args[1]);
-    return write.apply(response, args);
+    return below(write!, args);
   }) as typeof response.write;
   response.end = ((...args: Parameters<Output>) => {
     begin();
     if (!hasEnded) record(args[0], args[1]);
     isEnding = true;
-    const result = end.apply(response, args);
+    const result = below(end!, args);
     if (!hasEnded) {
       hasEnded = true;
       listener.onEnd(Buffer.concat(chunks ?? []), length);
@@ -125,33 +140,48 @@ export function hideConditions(request: IncomingMessage): () => void {
   };
 }
 
+/** Tells whether the handler touched the session; what others do within `below` does not count. */
+export interface SessionWatch {
+  wasTouched(): boolean;
+  below: <T>(call: () => T) => T;
+  /** Gives the request its plain property back. */
+  stop(): void;
+}
+
 /** Notices whether the handler reads or replaces `request.session`. */
-export function watchSession(request: IncomingMessage): { wasTouched(): boolean; stop(): void } {
+export function watchSession(request: IncomingMessage): SessionWatch {
   const carrier = request as IncomingMessage & { session?: unknown };
-  let isTouched = false;
-  if (carrier.session === undefined) return { wasTouched: () => false, stop: () => {} };
   let session: unknown = carrier.session;
-  Object.defineProperty(carrier, "session", {
-    configurable: true,
-    enumerable: true,
+  let isTouched = false;
+  let isBelow = false;
+  const define = (descriptor: PropertyDescriptor): void => {
+    Object.defineProperty(carrier, "session", {
+      configurable: true,
+      enumerable: true,
+      ...descriptor,
+    });
+  };
+  define({
     get: () => {
-      isTouched = true;
+      isTouched ||= !isBelow && session !== undefined;
       return session;
     },
     set: (value: unknown) => {
-      isTouched = true;
+      isTouched ||= !isBelow;
       session = value;
     },
   });
   return {
     wasTouched: () => isTouched,
-    stop: () => {
-      Object.defineProperty(carrier, "session", {
-        value: session,
-        configurable: true,
-        enumerable: true,
-        writable: true,
-      });
+    below: (call) => {
+      const before = isBelow;
+      isBelow = true;
+      try {
+        return call();
+      } finally {
+        isBelow = before;
+      }
     },
+    stop: () => define({ value: session, writable: true }),
   };
 }

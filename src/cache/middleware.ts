@@ -6,7 +6,7 @@ import type { KnownRequest, Middleware } from "../request.ts";
 import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
 import { record } from "./recording.ts";
 import { reply, setCacheStatus } from "./reply.ts";
-import { sharingOf } from "./sharing.ts";
+import { PERSONAL, sharingOf } from "./sharing.ts";
 import { type CacheStore, createCacheStore } from "./store.ts";
 import { mismatch, parseTemplate, pathOf, type Template } from "./template.ts";
 import { hashOf, hideIgnoredQuery, variantOf } from "./variant.ts";
@@ -29,7 +29,7 @@ export function createCacheMiddleware(
       if (request.method !== "GET" && request.method !== "HEAD") return next();
       let place: Place;
       try {
-        claimRoute(routes, template, request);
+        claimRoute(routes, template, request, cache);
         hideIgnoredQuery(request, plan);
         place = placeOf(context, template, plan, request);
       } catch (error) {
@@ -42,9 +42,15 @@ export function createCacheMiddleware(
 }
 
 /** Two routes with one template would overwrite, and purge, each other's entries. */
-function claimRoute(routes: Map<string, string>, template: Template, request: KnownRequest): void {
-  const path = request.route?.path;
-  if (path === undefined) return;
+function claimRoute(
+  routes: Map<string, string>,
+  template: Template,
+  request: KnownRequest,
+  cache: Middleware,
+): void {
+  const { path, stack } = request.route ?? {};
+  // Express leaves `req.route` of a route that a request only passed through.
+  if (path === undefined || stack?.some(({ handle }) => handle === cache) !== true) return;
   const route = [path].flat().join(", ");
   const other = routes.get(template.text);
   routes.set(template.text, other ?? route);
@@ -111,10 +117,13 @@ function createTurn(
   const report = (during: string) => (error: unknown) =>
     events.emit("redis-error", { error: error as KitError, during });
 
+  let hasWarned = false;
+
   const bypass: Turn["bypass"] = (response, reason, next) => {
     setCacheStatus(response, `fwd=bypass; detail=${reason}`);
     tell("bypass", reason);
-    if (config.environment === "development" && plan.scope === undefined) {
+    if (config.environment === "development" && PERSONAL.has(reason) && !hasWarned) {
+      hasWarned = true;
       notices.add(
         `cache('${template.text}') leaves requests alone that carry something personal (here: ${reason}). If the response is the same for all whom you let through, say scope: 'public'; if it is a user's own, scope: 'user'; if it is a group's, scope: (req) => …`,
       );

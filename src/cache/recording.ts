@@ -1,7 +1,7 @@
 /** On a miss: lets the handler answer, and hands over what may be stored of it, or why nothing may. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { capture, hideConditions, watchSession } from "./capture.ts";
+import { capture, hideConditions, type SessionWatch, watchSession } from "./capture.ts";
 import type { Entry, Fields } from "./entry.ts";
 import type { CachePlan } from "./options.ts";
 import { setCacheStatus } from "./reply.ts";
@@ -19,7 +19,16 @@ function withEtag(fields: Fields, body: Buffer): Fields {
   return { ...fields, etag: `"${digest}"` };
 }
 
-const UNTOUCHED = { wasTouched: () => false, stop: () => {} };
+function head(response: ServerResponse): { status: number; fields: OutgoingHttpHeaders } {
+  return { status: response.statusCode, fields: { ...response.getHeaders() } };
+}
+
+/** For scopes under which a handler may use the session. */
+const UNWATCHED: SessionWatch = {
+  wasTouched: () => false,
+  below: (call) => call(),
+  stop: () => {},
+};
 
 /**
  * Watches one response.
@@ -36,10 +45,12 @@ export function record(
 ): void {
   const baseline = { ...response.getHeaders() };
   const restoreConditions = hideConditions(request);
-  const session = plan.scope === undefined ? watchSession(request) : UNTOUCHED;
+  const session = plan.scope === undefined ? watchSession(request) : UNWATCHED;
   /** The fields as the handler left them; undefined until they are complete. */
   let own: OutgoingHttpHeaders | undefined;
   let progress = { isWhole: false, length: 0 };
+  /** Status and fields as they left; a status that is changed afterwards was never sent. */
+  let sent: { status: number; fields: OutgoingHttpHeaders } | undefined;
 
   /** Why what was sent so far may not be stored. */
   const refusal = (): string | undefined => {
@@ -50,8 +61,8 @@ export function record(
     if (progress.length > plan.maxBytes) return "too-long";
     const declared = Number(own["content-length"] ?? progress.length);
     if (progress.isWhole && declared !== progress.length) return "truncated";
-    const fields = response.getHeaders();
-    return refusalOf({ status: response.statusCode, fields, baseline, vary: plan.vary });
+    const { status, fields } = sent ?? head(response);
+    return refusalOf({ status, fields, baseline, vary: plan.vary });
   };
   const announce = (): void => {
     const reason = refusal();
@@ -60,23 +71,25 @@ export function record(
     setCacheStatus(response, reason === undefined ? hope : `fwd=miss; detail=${reason}`);
   };
   capture(response, plan.maxBytes, {
-    onFirstOutput: () => {
-      restoreConditions();
-      session.stop();
-    },
+    below: session.below,
+    onFirstOutput: restoreConditions,
     onFields: (fields, soFar) => {
       own = { ...fields };
       progress = soFar;
       announce();
     },
     onFieldAdded: announce,
+    onSent: () => {
+      sent = head(response);
+    },
     onEnd: (body, length) => {
       progress = { isWhole: true, length };
+      session.stop();
       const reason = refusal();
       if (reason !== undefined) return done(undefined, reason);
       const storedAt = Date.now();
       done({
-        status: response.statusCode,
+        status: sent!.status,
         fields: withEtag(ownFields(own!, baseline), body),
         token,
         storedAt,

@@ -14,6 +14,15 @@ function cookieNames(request: KnownRequest): string[] {
   return header.split(";").map((pair) => pair.split("=", 1)[0]!.trim());
 }
 
+/** The reasons of {@link sharingOf} that another scope would do away with. */
+export const PERSONAL: ReadonlySet<string> = new Set([
+  "authorization",
+  "api-key",
+  "user",
+  "session",
+  "cookie",
+]);
+
 /** What makes a request personal, if anything does. */
 function personal(request: KnownRequest, { ignoreCookies }: CachePlan): string | undefined {
   if (request.headers.authorization !== undefined) return "authorization";

@@ -27,10 +27,19 @@ export interface Judged {
   readonly vary: readonly string[];
 }
 
+/**
+ * Node sends such a value in one of two encodings, depending on what the body is made of; how this
+ * one went cannot be told afterwards.
+ */
+function isNotAscii(value: OutgoingHttpHeaders[string]): boolean {
+  return !/^\p{ASCII}*$/u.test(String(value));
+}
+
 /** Why a response may not be stored; undefined if it may. */
 export function refusalOf({ status, fields, baseline, vary }: Judged): string | undefined {
   if (!STATUSES.has(status)) return `status-${status}`;
   if (fields["set-cookie"] !== undefined) return "set-cookie";
+  if (Object.values(fields).some(isNotAscii)) return "field-encoding";
   const directives = new Set(
     tokensOf(fields["cache-control"]).map((token) => token.split("=", 1)[0]!.toLowerCase()),
   );
