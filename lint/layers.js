@@ -7,7 +7,10 @@ const keysInOneFile = {
   create(context) {
     const check = (node, text) => {
       if (PREFIX.test(text)) {
-        context.report({ node, message: "A Redis key's prefix outside keys.ts: add a builder there." });
+        context.report({
+          node,
+          message: "A Redis key's prefix outside keys.ts: add a builder there.",
+        });
       }
     };
     return {

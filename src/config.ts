@@ -19,13 +19,22 @@ import {
 
 /** Where log lines go. `console` is one. */
 export interface Logger {
+  /** What was chosen at the start. */
   info(message: string): void;
+  /** What a developer should change. */
   warn(message: string): void;
+  /** What an operator should look at. */
   error(message: string): void;
 }
 
 /** Whose responses a cache shares; see `cache()`. */
 export type DefaultScope = "public" | "user";
+
+/** Defaults for every `cache()` of a kit. */
+export interface CacheDefaults {
+  /** As in `cache()`. Default: only requests that carry nothing personal share. */
+  scope?: DefaultScope;
+}
 
 /** Options of `createKit()`; each wins over the environment. */
 export interface KitOptions {
@@ -46,7 +55,7 @@ export interface KitOptions {
   /** Signs session cookies; the first signs, all verify. As `SESSION_SECRET`. */
   secret?: string | readonly string[];
   /** Defaults for every `cache()` of the kit. */
-  cache?: { scope?: DefaultScope };
+  cache?: CacheDefaults;
   /** Default: `console`. */
   logger?: Logger;
 }

@@ -82,6 +82,7 @@ const BRAND: unique symbol = Symbol.for("express-redis-kit.KitError") as never;
  * ```
  */
 export class KitError extends Error {
+  /** Always `'KitError'`. */
   override readonly name = "KitError";
   /** Stable, for programs. */
   readonly code: ErrorCode;
@@ -112,6 +113,7 @@ export class KitError extends Error {
     this.outcome = parts.outcome;
   }
 
+  /** Recognises the errors of every copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && BRAND in value;
   }

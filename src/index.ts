@@ -12,7 +12,7 @@ export { login, logout } from "./session/login.ts";
 export type { LoginOptions } from "./session/login.ts";
 export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
-export type { DefaultScope, KitOptions, Logger } from "./config.ts";
+export type { CacheDefaults, DefaultScope, KitOptions, Logger } from "./config.ts";
 export type { RedisOptions } from "./redis-options.ts";
 export type { TrustProxy } from "./trust-proxy.ts";
 export type { Duration } from "./validate.ts";
@@ -29,11 +29,22 @@ export type { SessionOptions } from "./session/options.ts";
 export type { SessionStoreOptions } from "./session/middleware.ts";
 export type { UserOf } from "./session/record.ts";
 export type { SessionEnded } from "./augment.ts";
-export type { UserId } from "./session/user-id.ts";
+export type { UserId, WithText } from "./session/user-id.ts";
 export type { CacheOptions, Scope } from "./cache/options.ts";
 export type { Purging } from "./cache/purge.ts";
 export type { SecurityOptions } from "./security/security.ts";
-export type { EndReason, EventName, Events, KitEvents } from "./observe/events.ts";
+export type {
+  CacheEvent,
+  EndReason,
+  EventName,
+  Events,
+  KitEvents,
+  LimitedEvent,
+  LoginEvent,
+  RedisErrorEvent,
+  SessionEndedEvent,
+} from "./observe/events.ts";
+export type { Params } from "./cache/template.ts";
 export type { ConnectionState } from "./connection/port.ts";
 export type { Health } from "./observe/health.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { mismatch, parseTemplate, pathOf } from "../../src/cache/template.ts";
 import { createKeys } from "../../src/keys.ts";
 import { makeKit } from "../support/kit.ts";

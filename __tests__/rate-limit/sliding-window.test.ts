@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { createMemory } from "../../src/connection/memory.ts";
 import { slidingWindow } from "../../src/rate-limit/sliding-window.ts";
 

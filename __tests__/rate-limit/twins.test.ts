@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Connection } from "../../src/connection/port.ts";
 import { createMemory } from "../../src/connection/memory.ts";
 import type { Script } from "../../src/connection/script.ts";

@@ -12,10 +12,13 @@ export interface SetOptions {
 
 /** What is known of a connection at this moment, without asking the server. */
 export interface ConnectionState {
+  /** What stands behind it. */
   readonly kind: "memory" | "tcp";
+  /** `connecting` until the first success, `down` when it was lost after one. */
   readonly state: "connecting" | "ready" | "down" | "closed";
   /** Deployment and address, without credentials. */
   readonly target: string;
+  /** Whether it is encrypted. */
   readonly tls: boolean;
   /** The last failure that was not followed by a success. */
   readonly problem: KitError | undefined;

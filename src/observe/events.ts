@@ -7,24 +7,64 @@ import { parseChoice } from "../validate.ts";
 /** Why a session stopped being valid. */
 export type EndReason = "signed-in-elsewhere" | "revoked";
 
+/** A request was refused. */
+export interface LimitedEvent {
+  /** The limiter's type. */
+  type: string;
+  /** The types of the keys that refused. */
+  policies: readonly string[];
+  /** Milliseconds until a request like this one can be admitted. */
+  retryAfter: number;
+}
+
+/** A session was signed in. */
+export interface LoginEvent {
+  /** The user that signed in. */
+  userId: string;
+  /** How many of the user's sessions this ended. */
+  ended: number;
+}
+
+/** A session was ended by something else than its own logout. */
+export interface SessionEndedEvent {
+  /** Whose session it was. */
+  userId: string | undefined;
+  /** Why it ended. */
+  reason: EndReason;
+}
+
+/** A request passed a cache. */
+export interface CacheEvent {
+  /** The cache's template. */
+  template: string;
+  /** What the cache did. A `miss` is followed by `stored` or `refused`. */
+  outcome: "hit" | "miss" | "stored" | "bypass" | "refused";
+  /** Why, for `bypass` and `refused`; an error's code for a `miss` that Redis caused. */
+  detail?: string;
+}
+
+/** Something failed that the kit survived. */
+export interface RedisErrorEvent {
+  /** What failed. */
+  error: KitError;
+  /** What the kit was doing. */
+  during: string;
+}
+
 /** Every event by name, with what its listeners get. */
 export interface KitEvents {
   /** The connection became ready or was lost. */
   connection: ConnectionState;
   /** A request was refused. */
-  limited: { type: string; policies: readonly string[]; retryAfter: number };
-  /** A session was signed in; `ended` counts the sessions that this ended. */
-  login: { userId: string; ended: number };
+  limited: LimitedEvent;
+  /** A session was signed in. */
+  login: LoginEvent;
   /** A session was ended by something else than its own logout. */
-  "session-ended": { userId: string | undefined; reason: EndReason };
+  "session-ended": SessionEndedEvent;
   /** A request passed a cache. */
-  cache: {
-    template: string;
-    outcome: "hit" | "miss" | "stored" | "bypass" | "refused";
-    detail?: string;
-  };
-  /** Something failed that the kit survived. `during` says what it was doing. */
-  "redis-error": { error: KitError; during: string };
+  cache: CacheEvent;
+  /** Something failed that the kit survived. */
+  "redis-error": RedisErrorEvent;
 }
 
 /** The name of an event. */
@@ -32,8 +72,11 @@ export type EventName = keyof KitEvents;
 
 /** Subscribes, unsubscribes, and tells. */
 export interface Events {
+  /** Calls `listener` for every event of this name. */
   on: <Name extends EventName>(event: Name, listener: (detail: KitEvents[Name]) => void) => void;
+  /** Takes a listener back. */
   off: <Name extends EventName>(event: Name, listener: (detail: KitEvents[Name]) => void) => void;
+  /** Tells all listeners, and the diagnostics channel `express-redis-kit:[name]`. */
   emit: <Name extends EventName>(event: Name, detail: KitEvents[Name]) => void;
 }
 

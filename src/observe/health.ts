@@ -2,11 +2,13 @@
 import type { Connection, ConnectionState } from "../connection/port.ts";
 import type { KitError } from "../errors.ts";
 
-/** What {@link checkHealth} answers; safe to send to anyone who may know that Redis is used. */
+/** What `health()` answers; safe to send to anyone who may know that Redis is used. */
 export interface Health {
   /** `ok`: Redis answers. `memory`: this process counts and remembers for itself. `down`: Redis does not answer. */
   readonly status: "ok" | "memory" | "down";
+  /** What the kit runs on. */
   readonly connection: ConnectionState["kind"];
+  /** Whether the connection is encrypted. */
   readonly tls: boolean;
   /** Milliseconds that a PING took; absent where it failed. */
   readonly latency?: number;

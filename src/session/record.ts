@@ -5,7 +5,9 @@ import type { EndReason } from "../observe/events.ts";
 
 /** Told to a client whose session was ended: why, and when (milliseconds since the epoch). */
 export interface SessionEnded {
+  /** Why it ended. */
   readonly reason: EndReason;
+  /** When it ended, in milliseconds since the epoch. */
   readonly at: number;
 }
 

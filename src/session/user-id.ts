@@ -3,8 +3,14 @@ import { KitError } from "../errors.ts";
 import { idText } from "../id-text.ts";
 import { show } from "../validate.ts";
 
+/** An object that has its own idea of its text. */
+export interface WithText {
+  /** The id as text; Object's own `toString` does not count. */
+  toString(): string;
+}
+
 /** A non-empty string, a finite number, a bigint, or an object with a `toString` of its own (ObjectId). */
-export type UserId = string | number | bigint | { toString(): string };
+export type UserId = string | number | bigint | WithText;
 
 /** Texts that only a bug makes of a user. */
 const ACCIDENTS = new Set(["undefined", "null", "NaN", "true", "false", "[object Object]"]);
