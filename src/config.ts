@@ -1,12 +1,12 @@
 /** Options and environment become one frozen, checked Config, or a KitError that teaches. */
 import { KitError } from "./errors.ts";
 import { createKeys } from "./keys.ts";
-import { parseRedisOptions, type RedisOptions } from "./redis-options.ts";
-import type { Target } from "./redis-target.ts";
-import { parseRedisUrl } from "./redis-url.ts";
-import { judgeTls } from "./tls-policy.ts";
-import { readTlsSettings, type TlsSettings } from "./tls-settings.ts";
-import { compileTrust, type Trust, type TrustProxy } from "./trust-proxy.ts";
+import { parseRedisOptions, type RedisOptions } from "./config/redis-options.ts";
+import type { Target } from "./config/redis-target.ts";
+import { parseRedisUrl } from "./config/redis-url.ts";
+import { judgeTls } from "./config/tls-policy.ts";
+import { readTlsSettings, type TlsSettings } from "./config/tls-settings.ts";
+import { compileTrust, type Trust, type TrustProxy } from "./config/trust-proxy.ts";
 import {
   checkOptions,
   type Duration,

@@ -13,8 +13,8 @@ export type { LoginOptions } from "./session/login.ts";
 export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
 export type { CacheDefaults, DefaultScope, KitOptions, Logger } from "./config.ts";
-export type { RedisOptions } from "./redis-options.ts";
-export type { TrustProxy } from "./trust-proxy.ts";
+export type { RedisOptions } from "./config/redis-options.ts";
+export type { TrustProxy } from "./config/trust-proxy.ts";
 export type { Duration } from "./validate.ts";
 export type { Middleware } from "./request.ts";
 export type {

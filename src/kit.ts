@@ -14,7 +14,7 @@ import { createEvents, type Events } from "./observe/events.ts";
 import { checkHealth, type Health } from "./observe/health.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit/middleware.ts";
 import { createRateLimitStore, type RateLimitStoreOptions } from "./rate-limit/store.ts";
-import { describeTarget } from "./redis-target.ts";
+import { describeTarget } from "./config/redis-target.ts";
 import type { Middleware } from "./request.ts";
 import { createSecurity, type SecurityOptions } from "./security/security.ts";
 import { login, type LoginOptions, logout } from "./session/login.ts";

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ipKeyGenerator } from "express-rate-limit";
 import proxyAddr from "proxy-addr";
-import type { Trust } from "./trust-proxy.ts";
+import type { Trust } from "./config/trust-proxy.ts";
 
 /** A middleware for Express, connect and node:http alike. */
 export type Middleware = (

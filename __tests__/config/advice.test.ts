@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { createKit, type KitOptions } from "express-redis-kit";
 import { resolveConfig } from "../../src/config.ts";
-import { parseRedisUrl } from "../../src/redis-url.ts";
+import { parseRedisUrl } from "../../src/config/redis-url.ts";
 import { thrown } from "../support/connections.ts";
 
 const production = (options: KitOptions, env: Record<string, string> = {}) =>

@@ -3,8 +3,8 @@ import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
 import { KitError } from "express-redis-kit";
 import { resolveConfig } from "../../src/config.ts";
-import { describeTarget, type Target } from "../../src/redis-target.ts";
-import { parseRedisUrl } from "../../src/redis-url.ts";
+import { describeTarget, type Target } from "../../src/config/redis-target.ts";
+import { parseRedisUrl } from "../../src/config/redis-url.ts";
 import { caught, thrown } from "../support/connections.ts";
 
 const parse = (text: string, token?: string) => parseRedisUrl(text, "REDIS_URL", token);

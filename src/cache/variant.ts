@@ -1,7 +1,7 @@
 /** What tells one variant of a resource from another: path, host, query, named headers, and who shares it. */
 import { variantHash } from "../keys.ts";
 import { type KnownRequest, originalUrl, requestOrigin } from "../request.ts";
-import type { Trust } from "../trust-proxy.ts";
+import type { Trust } from "../config/trust-proxy.ts";
 import type { CachePlan } from "./options.ts";
 
 /** A query as it arrived, taken apart but not decoded: nothing that a parser may see differently is lost. */

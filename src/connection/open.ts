@@ -1,7 +1,7 @@
 /** From a Config to its one connection. */
 import type { Config } from "../config.ts";
 import { KitError } from "../errors.ts";
-import { describeTarget, type Target } from "../redis-target.ts";
+import { describeTarget, type Target } from "../config/redis-target.ts";
 import { withMemoryFallback } from "./fallback.ts";
 import { createMemory } from "./memory.ts";
 import type { Connection, ConnectionEvents } from "./port.ts";

@@ -7,7 +7,7 @@ import onHeaders from "on-headers";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
-import type { Trust } from "../trust-proxy.ts";
+import type { Trust } from "../config/trust-proxy.ts";
 import { checkOptions, type Duration, parseDuration, parseFunction } from "../validate.ts";
 import { planSession, type SecretMaker, type SessionOptions, type SessionPlan } from "./options.ts";
 import { type SessionEnded, standardUser, textualUser, type UserOf } from "./record.ts";

@@ -1,7 +1,7 @@
 /** What a Redis URL means: the deployment behind it, parsed once, never handed to a client as text. */
-import { KitError } from "./errors.ts";
+import { KitError } from "../errors.ts";
 import { freezeTarget, type RespTarget, type Target } from "./redis-target.ts";
-import { closest } from "./validate.ts";
+import { closest } from "../validate.ts";
 
 const SCHEMES = ["redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "https", "http"];
 const EXAMPLE = "'rediss://user:password@host:6379'";

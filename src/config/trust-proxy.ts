@@ -1,6 +1,6 @@
 /** Express's `trust proxy` syntax, for requests that no Express app has touched. */
 import proxyAddr from "proxy-addr";
-import { invalidOption } from "./validate.ts";
+import { invalidOption } from "../validate.ts";
 
 /** Express's `trust proxy` syntax. */
 export type TrustProxy =

@@ -1,6 +1,6 @@
 /** Certificates, keys and names for TLS, as options or environment give them. */
 import { readFileSync } from "node:fs";
-import { KitError } from "./errors.ts";
+import { KitError } from "../errors.ts";
 import type { RedisOptions } from "./redis-options.ts";
 import type { Target } from "./redis-target.ts";
 

@@ -1,6 +1,6 @@
 /** Which connections production allows: decided from the configuration, before anything is opened. */
 import { BlockList, isIP } from "node:net";
-import { KitError } from "./errors.ts";
+import { KitError } from "../errors.ts";
 import { describeTarget, hostsOf, type Target } from "./redis-target.ts";
 import type { TlsSettings } from "./tls-settings.ts";
 

@@ -1,5 +1,5 @@
 /** The option `redis`: a URL, its parts, or `false` for memory. */
-import { checkOptions, invalidOption, parseFunction } from "./validate.ts";
+import { checkOptions, invalidOption, parseFunction } from "../validate.ts";
 
 /** How Redis is reached, where a URL alone does not say it. */
 export interface RedisOptions {
