@@ -1,28 +1,22 @@
 /** The example's page, as a person sees it: headless Chromium against a running example. */
 import assert from "node:assert/strict";
-import { accessSync, constants } from "node:fs";
+import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { startListening, stopExamples } from "../support/example.ts";
 import { until } from "../support/redis-server.ts";
 
-/** Chromium reports each refusal on the console, and refusals are what these tests provoke. */
-const REFUSAL = /^Failed to load resource: the server responded with a status of (401|429) /;
+/** Chromium reports these on its console, though they are what the page asks for and shows. */
+const REFUSAL =
+  /^Failed to load resource: .* status of (?:401 .* \/(?:me|login)|429 .* \/(?:me|health))$/;
 
 function findChromium(): string {
   const names = ["chromium", "chromium-browser", "google-chrome"];
   const folders = (process.env["PATH"] ?? "").split(delimiter);
   const found = names
     .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    .find((path) => existsSync(path));
   if (found === undefined) throw new Error(`None of ${names.join(", ")} is on PATH.`);
   return found;
 }
@@ -59,7 +53,8 @@ async function open(options: BrowserContextOptions = {}): Promise<Page> {
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
     const isComplaint = ["error", "warning"].includes(message.type());
-    if (isComplaint && !REFUSAL.test(message.text())) complaints.push(message.text());
+    const complaint = `${message.text()} ${message.location().url.replace(url, "")}`;
+    if (isComplaint && !REFUSAL.test(complaint)) complaints.push(complaint);
   });
   page.on("request", (request) => {
     if (!request.url().startsWith("data:")) requests.push(request.url());
@@ -138,6 +133,7 @@ describe("the session panel", () => {
     await first.clock.fastForward(3000);
     await sees(first, "#ended", "demo signed in from another browser");
     await sees(first, "#who", "Not signed in");
+    await sees(first, "#session-answer", /401 .*"signed-in-elsewhere"/);
     const before = asked("/me");
     await second.clock.fastForward(3000);
     await until(() => asked("/me") > before, "the second browser asks again");
@@ -159,6 +155,18 @@ describe("the session panel", () => {
     await sees(first, "#limit-note", "All 10 admitted");
     await first.clock.fastForward(3000);
     await sees(first, "#ended", "demo signed in from another browser");
+  });
+
+  it("finds out who is signed in once the limit lets it, where the first answer was a refusal", async () => {
+    const page = await open();
+    await logIn(page);
+    await sees(page, "#who", "Signed in as demo");
+    await page.route("**/me", (route) => route.fulfill({ status: 429, json: {} }));
+    await page.reload();
+    await sees(page, "#session-note", "429: Too many requests.");
+    await page.unroute("**/me");
+    await page.clock.fastForward(3000);
+    await sees(page, "#who", "Signed in as demo");
   });
 
   it("asks who is signed in only while somebody is", async () => {

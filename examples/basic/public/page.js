@@ -104,6 +104,7 @@ async function burst() {
 
 // --- The session ---
 
+/** The name; null for nobody; undefined where no answer has said yet, as after a refusal at once. */
 let user;
 let timer;
 let turn = Promise.resolve();
@@ -118,10 +119,10 @@ function inTurn(work, note = "session-note") {
 }
 
 function showUser(name) {
-  const hadFocus = $(user === undefined ? "sign-in" : "signed-in").contains(document.activeElement);
+  const hadFocus = $(user ? "signed-in" : "sign-in").contains(document.activeElement);
   const changed = name !== user;
+  const isSignedIn = name !== null;
   user = name;
-  const isSignedIn = name !== undefined;
   const text = isSignedIn ? `Signed in as ${name}` : "Not signed in";
   // A live region speaks when it is written, even where the words are the same.
   if ($("who").textContent !== text) $("who").textContent = text;
@@ -143,13 +144,20 @@ function showSignedOut({ data }) {
       `You were signed out: ${was ?? "this user"} signed in from another browser.`;
     $("ended").hidden = false;
   }
-  showUser(undefined);
-  return was === undefined || data.reason !== undefined ? "" : "Your session is over.";
+  showUser(null);
+  return was && data.reason === undefined ? "Your session is over." : "";
+}
+
+async function callForSession(method, path, options) {
+  const answer = await call(method, path, options);
+  const said = answer.status === 204 ? "" : ` ${JSON.stringify(answer.data)}`;
+  $("session-answer").textContent = `${method} ${path}: ${answer.status}${said}`;
+  showLimit(answer.limit);
+  return answer;
 }
 
 async function askWho() {
-  const answer = await call("GET", "/me");
-  showLimit(answer.limit);
+  const answer = await callForSession("GET", "/me");
   if (answer.status === 401) return showSignedOut(answer);
   // A refusal by the limit, or by a Redis that is away, says nothing about who is signed in.
   if (answer.status !== 200) return explain(answer);
@@ -159,14 +167,13 @@ async function askWho() {
 
 function poll() {
   clearTimeout(timer);
-  if (user === undefined || document.hidden) return;
+  if (user === null || document.hidden) return;
   timer = setTimeout(() => void inTurn(askWho), POLL);
 }
 
 async function logIn() {
   const body = { username: $("username").value, password: $("password").value };
-  const answer = await call("POST", "/login", { body });
-  showLimit(answer.limit);
+  const answer = await callForSession("POST", "/login", { body });
   if (answer.status === 401) return "Wrong user name or password.";
   if (answer.status !== 200) return explain(answer);
   $("ended").hidden = true;
@@ -176,10 +183,9 @@ async function logIn() {
 }
 
 async function logOut() {
-  const answer = await call("POST", "/logout");
-  showLimit(answer.limit);
+  const answer = await callForSession("POST", "/logout");
   if (answer.status !== 204) return explain(answer);
-  showUser(undefined);
+  showUser(null);
   return "";
 }
 
@@ -240,7 +246,7 @@ $("color").addEventListener("input", ({ target }) => {
   target.setCustomValidity(isColor ? "" : "A CSS color, such as plum or #b3321f");
 });
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && user !== undefined) void inTurn(askWho);
+  if (!document.hidden && user !== null) void inTurn(askWho);
 });
 setInterval(showReset, 1000);
 void inTurn(askWho);
