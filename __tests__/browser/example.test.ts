@@ -14,9 +14,8 @@ const REFUSAL =
 function findChromium(): string {
   const names = ["chromium", "chromium-browser", "google-chrome"];
   const folders = (process.env["PATH"] ?? "").split(delimiter);
-  const found = names
-    .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find((path) => existsSync(path));
+  const paths = names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  const found = paths.find((path) => existsSync(path));
   if (found === undefined) throw new Error(`None of ${names.join(", ")} is on PATH.`);
   return found;
 }
@@ -87,11 +86,8 @@ async function readSettings(page: Page): Promise<{ badge: string; color: string;
   await page.locator("#cache-read").click();
   await bars.nth(before).waitFor();
   const text = (selector: string) => page.locator(selector).innerText();
-  return {
-    badge: await text("#cache-badge"),
-    color: await text("#cache-color"),
-    status: await text("#cache-status"),
-  };
+  const [badge, color] = [await text("#cache-badge"), await text("#cache-color")];
+  return { badge, color, status: await text("#cache-status") };
 }
 
 describe("the session panel", () => {

@@ -33,8 +33,8 @@ async function call(method, path, { body, anonymous = false } = {}) {
   });
   const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
   const data = isJson ? await response.json() : {};
-  const answer = { status: response.status, headers: response.headers, data };
-  return { ...answer, ms: performance.now() - started, limit: parseLimit(response.headers) };
+  const { status, headers } = response;
+  return { status, headers, data, ms: performance.now() - started, limit: parseLimit(headers) };
 }
 
 /** Notes what `work` has to say. A server that is away is a state to show, not a crash. */
@@ -123,9 +123,8 @@ function showUser(name) {
   const changed = name !== user;
   const isSignedIn = name !== null;
   user = name;
-  const text = isSignedIn ? `Signed in as ${name}` : "Not signed in";
   // A live region speaks when it is written, even where the words are the same.
-  if ($("who").textContent !== text) $("who").textContent = text;
+  if (changed) $("who").textContent = isSignedIn ? `Signed in as ${name}` : "Not signed in";
   $("who").classList.toggle("in", isSignedIn);
   $("sign-in").hidden = isSignedIn;
   $("signed-in").hidden = !isSignedIn;
@@ -184,9 +183,8 @@ async function logIn() {
 
 async function logOut() {
   const answer = await callForSession("POST", "/logout");
-  if (answer.status !== 204) return explain(answer);
-  showUser(null);
-  return "";
+  if (answer.status === 204) showUser(null);
+  return answer.status === 204 ? "" : explain(answer);
 }
 
 // --- The cache ---
