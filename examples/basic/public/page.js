@@ -109,10 +109,7 @@ let user;
 let timer;
 let turn = Promise.resolve();
 
-/**
- * One at a time: an answer to a /me that was asked before a login must not arrive after it, for it
- * may clear the cookie that the login has just set.
- */
+/** One at a time: a /me answered after a later login could clear the cookie that this login set. */
 function inTurn(work, note = "session-note") {
   turn = turn.then(() => attempt(note, work)).then(poll);
   return turn;
@@ -149,8 +146,9 @@ function showSignedOut({ data }) {
 
 async function callForSession(method, path, options) {
   const answer = await call(method, path, options);
-  const said = answer.status === 204 ? "" : ` ${JSON.stringify(answer.data)}`;
-  $("session-answer").textContent = `${method} ${path}: ${answer.status}${said}`;
+  const said = JSON.stringify(answer.data, null, 1).replaceAll("\n", "");
+  $("session-answer").textContent =
+    `${method} ${path}: ${answer.status} ${answer.status === 204 ? "" : said}`;
   showLimit(answer.limit);
   return answer;
 }
