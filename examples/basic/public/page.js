@@ -109,7 +109,7 @@ let user;
 let timer;
 let turn = Promise.resolve();
 
-/** One at a time: a /me answered after a later login could clear the cookie that this login set. */
+/** One at a time: the late answer to an earlier /me could clear the cookie that a login just set. */
 function inTurn(work, note = "session-note") {
   turn = turn.then(() => attempt(note, work)).then(poll);
   return turn;
