@@ -1,3 +1,4 @@
+import type { RequestHandler } from "express";
 import { describe, expect, it } from "@jest/globals";
 import request from "supertest";
 import { describeBackends } from "../support/backends.ts";
@@ -11,7 +12,7 @@ const PUBLIC = { scope: "public", ttl: "5m" } as const;
 
 describe.each(EXPRESSES)("routes under $name", ({ name, express }) => {
   /** Answers with the path that was asked for: a wrong body shows at once. */
-  const echo: import("express").RequestHandler = (req, res) => void res.send(req.originalUrl);
+  const echo: RequestHandler = (req, res) => void res.send(req.originalUrl);
   const wildcard = name === "Express 4" ? "/files/*" : "/files/*path";
 
   describeBackends("cache()", (backend) => {
@@ -46,9 +47,18 @@ describe.each(EXPRESSES)("routes under $name", ({ name, express }) => {
             `/all/${value}/x/y`,
             `/all/x/${value}`,
           ]),
-        ...["/files/a/b", "/files/a%2Fb", "/files/a", "/files/a//b", "/files/a/b/"],
-        ...["/re/a-b", "/re/ab-c", `/brands/${"x".repeat(10_000)}/settings`],
-        ...["/brands/1/settings/", "/BRANDS/1/settings", "/all/x", "/all/x/"],
+        "/files/a/b",
+        "/files/a%2Fb",
+        "/files/a",
+        "/files/a//b",
+        "/files/a/b/",
+        "/re/a-b",
+        "/re/ab-c",
+        `/brands/${"x".repeat(10_000)}/settings`,
+        "/brands/1/settings/",
+        "/BRANDS/1/settings",
+        "/all/x",
+        "/all/x/",
       ];
       for (const [index, path] of paths.entries()) {
         expect(textOf(await send(url, { path }))).toBe(path);

@@ -100,7 +100,7 @@ describe.each(EXPRESSES)("who shares, under $name", ({ express }) => {
     });
 
     it("a function names a group; without one the request bypasses", async () => {
-      const scope = (req: Request) => req.get("X-Tenant") as string | undefined;
+      const scope = (req: Request) => req.get("X-Tenant");
       const { ask, status } = await start({ scope }, undefined, (req, res) => {
         res.send(`for ${req.get("X-Tenant")}`);
       });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "@jest/globals";
-import type { Server } from "node:http";
 import express from "express";
 import request from "supertest";
 import type { Kit, RateLimitOptions } from "express-redis-kit";
@@ -27,11 +26,11 @@ function loginApp(kit: Kit, options?: RateLimitOptions) {
 }
 
 const attempt = (
-  url: string | Server,
+  url: string,
   body: { username?: unknown; email?: unknown; password?: string },
   address = "10.0.0.1",
 ): Promise<RawReply> =>
-  send(`${String(url)}/login`, {
+  send(`${url}/login`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Forwarded-For": address },
     body: JSON.stringify({ password: "wrong", ...body }),

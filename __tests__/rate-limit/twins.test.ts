@@ -94,7 +94,7 @@ async function fixedWindowScripts(): Promise<Map<string, Script<unknown>>> {
     ...memory,
     run: (script, key, args) => {
       const name = script.name === "rate-limit-redis" ? `erl-${args.length}` : script.name;
-      seen.set(name, script as Script<unknown>);
+      seen.set(name, script);
       return memory.run(script, key, args);
     },
   };

@@ -58,7 +58,7 @@ function fail(response: ServerResponse, error: unknown): void {
 /** A way to run a stack. */
 export interface Shell {
   readonly name: string;
-  listener(middlewares: readonly Middleware[], handler: Handler): RequestListener;
+  listener: (middlewares: readonly Middleware[], handler: Handler) => RequestListener;
 }
 
 function shellOf(name: string, shell: Express): Shell {
