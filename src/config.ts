@@ -60,6 +60,9 @@ export interface KitOptions {
   logger?: Logger;
 }
 
+/** The `source` of a configuration that nobody made. */
+export const NOTHING = "nothing configured";
+
 /** What the kit runs on. */
 export interface Config {
   readonly environment: "production" | "test" | "development";
@@ -155,7 +158,12 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
 
 function environmentOf(env: Env): Config["environment"] {
   const name = variable(env, "NODE_ENV");
-  return name === "production" || name === "test" ? name : "development";
+  if (name === "production" || name === "test") return name;
+  if (name === undefined || !/^prod(uction)?$/i.test(name)) return "development";
+  throw new KitError("INVALID_ENVIRONMENT", {
+    message: `NODE_ENV is '${name}', which Node's packages take for development.`,
+    fix: "Set NODE_ENV=production, in lower case.",
+  });
 }
 
 function isYes(env: Env, name: string): boolean {
@@ -182,7 +190,7 @@ function targetOf(
   const configured = options.redis === false ? undefined : targetOfEnvironment(env, redis.token);
   if (configured) return configured;
   if (environment !== "production")
-    return { target: { kind: "memory" }, source: "nothing configured" };
+    return { target: { kind: "memory" }, source: options.redis === false ? "options" : NOTHING };
   throw new KitError("REDIS_NOT_CONFIGURED", {
     message:
       options.redis === false

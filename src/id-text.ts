@@ -9,7 +9,8 @@ export function idText(id: unknown): string | undefined {
   if (typeof id === "number") return Number.isFinite(id) ? String(id) : undefined;
   if (typeof id !== "object" || id === null || Array.isArray(id) || id instanceof Date)
     return undefined;
-  if (id.toString === Object.prototype.toString) return undefined;
+  // Bytes have a text, but two of them may have the same one.
+  if (ArrayBuffer.isView(id) || id.toString === Object.prototype.toString) return undefined;
   const text: unknown = (id as { toString(): string }).toString();
   return typeof text === "string" ? text : undefined;
 }

@@ -124,10 +124,10 @@ export const rateLimitStore: Kit["rateLimitStore"] = (type, options) =>
   defaultKit().rateLimitStore(type, options);
 
 /** Whether the default kit can work now. Never rejects. */
-export const health: Kit["health"] = () => defaultKit().health();
+export const health: Kit["health"] = async () => defaultKit().health();
 
 /** Resolves once the default kit's Redis answers; rejects with the diagnosis where it does not. */
-export const ready: Kit["ready"] = () => defaultKit().ready();
+export const ready: Kit["ready"] = async () => defaultKit().ready();
 
 /** Ends the default kit's connection, for a server that has stopped. The next use makes a new kit. */
 export const close: Kit["close"] = closeDefaultKit;

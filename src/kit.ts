@@ -5,7 +5,7 @@ import type { Store as RateLimitStore } from "express-rate-limit";
 import { createCacheMiddleware } from "./cache/middleware.ts";
 import type { CacheOptions } from "./cache/options.ts";
 import { createPurging, type Purging } from "./cache/purge.ts";
-import { type Config, type KitOptions, resolveConfig } from "./config.ts";
+import { type Config, type KitOptions, NOTHING, resolveConfig } from "./config.ts";
 import { openConnection } from "./connection/open.ts";
 import type { Connection } from "./connection/port.ts";
 import { type Context, createNotices } from "./context.ts";
@@ -85,9 +85,10 @@ function open(config: Config): Context {
 function announce(config: Config, connection: Connection, notices: Context["notices"]): void {
   for (const warning of config.warnings) config.logger.warn(`express-redis-kit: ${warning}`);
   if (config.target.kind === "memory") {
-    notices.add(
-      "No Redis is configured: everything is kept in this process's memory, and is gone at its end. Set REDIS_URL to change that, or SKIP_REDIS_WARNING=true to silence this.",
-    );
+    if (config.source === NOTHING)
+      notices.add(
+        "No Redis is configured: everything is kept in this process's memory, and is gone at its end. Set REDIS_URL to change that, or SKIP_REDIS_WARNING=true to silence this.",
+      );
     setImmediate(() => notices.flush());
     return;
   }

@@ -33,8 +33,9 @@ export interface KnownRequest extends IncomingMessage {
 /** The client's address as Express sees it; without Express, by the kit's `trustProxy`. */
 export function clientAddress(request: KnownRequest, trust: Trust): string {
   if (typeof request.ip === "string") return request.ip;
-  if (!request.socket?.remoteAddress) return "unknown"; // Gone, or a unix socket.
-  return proxyAddr(request, trustOf(request, trust));
+  // Nobody knows whom a closed socket belonged to, nor who is behind a unix socket without a proxy.
+  const address = proxyAddr(request, trustOf(request, trust)) as string | undefined;
+  return address ?? "unknown";
 }
 
 /**
@@ -53,8 +54,9 @@ function trustOf(request: KnownRequest, trust: Trust): Trust {
 
 /** The value of an X-Forwarded header, where the nearest hop is a trusted proxy and sent one. */
 function forwarded(request: KnownRequest, trust: Trust, name: string): string | undefined {
-  const remote = request.socket?.remoteAddress;
-  if (remote === undefined || !trustOf(request, trust)(remote, 0)) return undefined;
+  // On a unix socket there is no address, and Express asks about `undefined` as well.
+  const remote = request.socket?.remoteAddress as string;
+  if (!trustOf(request, trust)(remote, 0)) return undefined;
   const value = request.headers[name];
   return typeof value === "string" ? value.split(",")[0]!.trim() : undefined;
 }

@@ -40,9 +40,9 @@ export function closest(name: string, known: Iterable<string>): string | undefin
 
 /** Prints a value as it would stand in code, short enough for a message. */
 export function show(value: unknown): string {
-  // What stands before an @ in a URL may be a password.
+  // What stands before an @ may be a password.
   if (typeof value === "string") {
-    return JSON.stringify(value.replace(/\/\/.*@/s, "//…@").slice(0, 60));
+    return JSON.stringify(value.replace(/^.*@/s, "…@").slice(0, 60));
   }
   if (typeof value === "function") return "a function";
   if (typeof value === "object" && value !== null)

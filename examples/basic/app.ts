@@ -25,7 +25,7 @@ const requireUser: RequestHandler = (req, res, next) => {
 
 /** What a KitError says is for the developer; in an app with strangers as users, log it and send the code alone. */
 const answerKitError: ErrorRequestHandler = (error, _req, res, next) => {
-  if (!(error instanceof KitError)) next(error);
+  if (!(error instanceof KitError) || res.headersSent) next(error);
   else
     res
       .status(error.status)

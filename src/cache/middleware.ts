@@ -6,13 +6,15 @@ import type { KnownRequest, Middleware } from "../request.ts";
 import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
 import { record } from "./recording.ts";
 import { reply, setCacheStatus } from "./reply.ts";
-import { PERSONAL, sharingOf } from "./sharing.ts";
+import { sharingOf } from "./sharing.ts";
 import { type CacheStore, createCacheStore } from "./store.ts";
 import { mismatch, parseTemplate, pathOf, type Template } from "./template.ts";
 import { hashOf, hideIgnoredQuery, variantOf } from "./variant.ts";
 
 /** Where a request's response is kept, or why it is not. */
-type Place = { readonly resource: string; readonly variant: string } | { readonly bypass: string };
+type Place =
+  | { readonly resource: string; readonly variant: string }
+  | { readonly bypass: string; readonly isPersonal?: boolean };
 
 /** Makes the caching middlewares of one kit. */
 export function createCacheMiddleware(
@@ -29,32 +31,40 @@ export function createCacheMiddleware(
       if (request.method !== "GET" && request.method !== "HEAD") return next();
       let place: Place;
       try {
-        claimRoute(routes, template, request, cache);
+        const isFree = claimRoute(routes, template, request, cache, context.config.environment);
         hideIgnoredQuery(request, plan);
-        place = placeOf(context, template, plan, request);
+        place = isFree
+          ? placeOf(context, template, plan, request)
+          : { bypass: "template-conflict" };
       } catch (error) {
         return next(error);
       }
-      if ("bypass" in place) turn.bypass(response, place.bypass, next);
+      if ("bypass" in place) turn.bypass(response, place, next);
       else void turn.look(request, response, place, next);
     };
   };
 }
 
-/** Two routes with one template would overwrite, and purge, each other's entries. */
+/**
+ * Two routes with one template would purge each other's entries.
+ *
+ * @returns whether the template is free for this route; in production a second one goes without a cache
+ */
 function claimRoute(
   routes: Map<string, string>,
   template: Template,
   request: KnownRequest,
   cache: Middleware,
-): void {
+  environment: string,
+): boolean {
   const { path, stack } = request.route ?? {};
   // Express leaves `req.route` of a route that a request only passed through.
-  if (path === undefined || stack?.some(({ handle }) => handle === cache) !== true) return;
+  if (path === undefined || stack?.some(({ handle }) => handle === cache) !== true) return true;
   const route = [path].flat().join(", ");
   const other = routes.get(template.text);
   routes.set(template.text, other ?? route);
-  if (other === undefined || other === route) return;
+  if (other === undefined || other === route) return true;
+  if (environment === "production") return false;
   throw new KitError("CACHE_TEMPLATE_CONFLICT", {
     message: `The routes '${other}' and '${route}' both cache under '${template.text}'.`,
     fix: "Give each route a template of its own.",
@@ -82,6 +92,8 @@ function placeOf(
           : "Name the params as the route does.",
     });
   }
+  // RFC 9110, section 9.3.1: such a body has no meaning, but a parser may have handed it on.
+  if (hasBody(request)) return { bypass: "body" };
   const parts = variantOf(request, plan, config.trust);
   if ("bypass" in parts) return parts;
   const sharing = sharingOf(request, plan);
@@ -90,9 +102,17 @@ function placeOf(
   return { resource, variant: keys.cacheVariant(resource, hashOf(parts.parts, sharing.variant)) };
 }
 
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
 /** What is done with one request, once its place is known. */
 interface Turn {
-  bypass(response: ServerResponse, reason: string, next: () => void): void;
+  bypass(
+    response: ServerResponse,
+    why: { bypass: string; isPersonal?: boolean },
+    next: () => void,
+  ): void;
   look(
     request: IncomingMessage,
     response: ServerResponse,
@@ -119,10 +139,10 @@ function createTurn(
 
   let hasWarned = false;
 
-  const bypass: Turn["bypass"] = (response, reason, next) => {
+  const bypass: Turn["bypass"] = (response, { bypass: reason, isPersonal = false }, next) => {
     setCacheStatus(response, `fwd=bypass; detail=${reason}`);
     tell("bypass", reason);
-    if (config.environment === "development" && PERSONAL.has(reason) && !hasWarned) {
+    if (config.environment === "development" && isPersonal && !hasWarned) {
       hasWarned = true;
       notices.add(
         `cache('${template.text}') leaves requests alone that carry something personal (here: ${reason}). If the response is the same for all whom you let through, say scope: 'public'; if it is a user's own, scope: 'user'; if it is a group's, scope: (req) => …`,

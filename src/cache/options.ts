@@ -88,13 +88,19 @@ export function planCache(
     scope,
     query: [...query].toSorted(),
     isIgnored,
-    vary: parseNames("vary", options.vary ?? [])
-      .map((name) => name.toLowerCase())
-      .toSorted(),
+    vary: parseFields(options.vary ?? []),
     ignoreCookies: parseNames("ignoreCookies", options.ignoreCookies ?? []),
     host,
     maxBytes: parseCount("maxBytes", options.maxBytes ?? 1024 * 1024),
   });
+}
+
+/** Names of header fields (RFC 9110, section 5.1), in one spelling and order. */
+function parseFields(value: unknown): readonly string[] {
+  const names = parseNames("vary", value);
+  const bad = names.find((name) => name === "*" || !/^[!#$%&'*+\-.^_`|~\w]+$/.test(name));
+  if (bad !== undefined) throw invalidOption("vary", bad, "names of request header fields");
+  return names.map((name) => name.toLowerCase()).toSorted();
 }
 
 function matcherOf(names: readonly string[]): (parameter: string) => boolean {

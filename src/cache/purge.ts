@@ -1,8 +1,8 @@
 /** Taking stored responses back: by call, and as a middleware that does it before the response ends. */
-import type { ServerResponse } from "node:http";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
+import { beforeEnd } from "./before-end.ts";
 import { createCacheStore } from "./store.ts";
 import { mismatch, type Params, parseTemplate, pathOf, type Template } from "./template.ts";
 
@@ -17,22 +17,6 @@ export interface Purging {
   purge(template: string, params?: Params): Promise<boolean>;
   /** A middleware that purges by its own route's params after a non-error response, before it ends. */
   purges(template: string): Middleware;
-}
-
-type End = (...args: unknown[]) => ServerResponse;
-
-/** Runs `work` once the response is complete but for its end, if it is no error. */
-function beforeEnd(response: ServerResponse, work: () => Promise<void>): void {
-  // oxlint-disable-next-line typescript/unbound-method -- called with its response below
-  const end = response.end as unknown as End;
-  let isEnding = false;
-  response.end = ((...args: unknown[]) => {
-    if (isEnding) return response;
-    isEnding = true;
-    if (response.statusCode >= 400) return end.apply(response, args);
-    void work().then(() => end.apply(response, args));
-    return response;
-  }) as typeof response.end;
 }
 
 /** What a purge of these params would miss is worse than an error: stale data without a sign. */

@@ -5,7 +5,9 @@ import { hasSessionFromCookie, type KnownRequest } from "../request.ts";
 import type { CachePlan } from "./options.ts";
 
 /** Part of the variant, or the reason to leave the cache alone. */
-export type Sharing = { readonly variant: string } | { readonly bypass: string };
+export type Sharing =
+  | { readonly variant: string }
+  | { readonly bypass: string; readonly isPersonal: boolean };
 
 /** Names of the cookies that a request carries (RFC 6265, section 4.2.1). */
 function cookieNames(request: KnownRequest): string[] {
@@ -14,19 +16,29 @@ function cookieNames(request: KnownRequest): string[] {
   return header.split(";").map((pair) => pair.split("=", 1)[0]!.trim());
 }
 
-/** The reasons of {@link sharingOf} that another scope would do away with. */
-export const PERSONAL: ReadonlySet<string> = new Set([
+/** Header fields by which applications and identity-aware proxies say who is asking. */
+const IDENTITY = [
   "authorization",
-  "api-key",
-  "user",
-  "session",
-  "cookie",
-]);
+  "proxy-authorization",
+  "x-api-key",
+  "x-auth-token",
+  "x-access-token",
+  "x-forwarded-user",
+  "x-forwarded-email",
+  "x-remote-user",
+  "x-amzn-oidc-data",
+  "x-amzn-oidc-identity",
+  "x-goog-iap-jwt-assertion",
+  "cf-access-jwt-assertion",
+];
 
 /** What makes a request personal, if anything does. */
 function personal(request: KnownRequest, { ignoreCookies }: CachePlan): string | undefined {
-  if (request.headers.authorization !== undefined) return "authorization";
-  if (request.headers["x-api-key"] !== undefined) return "api-key";
+  const field = IDENTITY.find((name) => request.headers[name] !== undefined);
+  if (field !== undefined) return field === "x-api-key" ? "api-key" : field;
+  if ((request.socket as { authorized?: boolean } | undefined)?.authorized === true) {
+    return "client-certificate";
+  }
   if (request.user !== undefined && request.user !== null) return "user";
   if (hasSessionFromCookie(request)) return "session";
   if (cookieNames(request).some((name) => !ignoreCookies.includes(name))) return "cookie";
@@ -42,10 +54,9 @@ function userOf(request: KnownRequest): string | undefined {
     return idText((request as { session?: { userId?: unknown } }).session?.userId);
   }
   if (typeof user !== "object") return idText(user);
-  const field = ID_FIELDS.find(
-    (name) => idText((user as Record<string, unknown>)[name]) !== undefined,
-  );
-  return field && idText((user as Record<string, unknown>)[field]);
+  const ids = ID_FIELDS.map((name) => idText((user as Record<string, unknown>)[name]));
+  // An ObjectId has an `id` of bytes; its own text names it.
+  return ids.find((id) => id !== undefined) ?? idText(user);
 }
 
 /** Whether, and with whom, this request shares. */
@@ -55,10 +66,10 @@ export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {
     const group: unknown = plan.scope(request as unknown as Request);
     return typeof group === "string" && group !== ""
       ? { variant: `scope=${group}` }
-      : { bypass: "no-scope" };
+      : { bypass: "no-scope", isPersonal: false };
   }
   const user = plan.scope === "user" ? userOf(request) : undefined;
   if (user !== undefined) return { variant: `user=${user}` };
   const reason = personal(request, plan);
-  return reason === undefined ? { variant: "anonymous" } : { bypass: reason };
+  return reason === undefined ? { variant: "anonymous" } : { bypass: reason, isPersonal: true };
 }

@@ -48,8 +48,9 @@ export function refusalOf({ status, fields, baseline, vary }: Judged): string | 
   // What stood in Vary before belongs to a middleware that runs on hits too.
   const before = tokensOf(baseline["vary"]).map((token) => token.toLowerCase());
   const after = tokensOf(fields["vary"]).map((token) => token.toLowerCase());
-  const covered = new Set([...before.filter((token) => token !== "*"), ...vary, "accept-encoding"]);
-  return after.every((token) => covered.has(token)) ? undefined : "vary";
+  const covered = new Set([...before, ...vary, "accept-encoding"]);
+  const isCovered = (token: string): boolean => token !== "*" && covered.has(token);
+  return after.every(isCovered) ? undefined : "vary";
 }
 
 /** Hop-by-hop (RFC 9110, section 7.6.1), or made anew for every response. */

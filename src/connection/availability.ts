@@ -124,11 +124,14 @@ export class Availability {
   /** A connection attempt failed. Said once for each cause, until the connection is ready. */
   fail(error: KitError): void {
     if (this.#isClosed) return;
-    this.#problem = error;
-    this.#waiting.dismiss(error);
-    if (this.#reported.has(error.code)) return;
-    this.#reported.add(error.code);
-    this.#events.error(error);
+    // A server that has spoken TLS before is frozen, whatever its silence looks like.
+    const isFrozen = this.#everReady && error.code === "TLS_NOT_OFFERED";
+    const cause = isFrozen ? unavailable(this.#plan.attempt, "no answer in TLS", error) : error;
+    this.#problem = cause;
+    this.#waiting.dismiss(cause);
+    if (this.#reported.has(cause.code)) return;
+    this.#reported.add(cause.code);
+    this.#events.error(cause);
   }
 
   /** Milliseconds that a command which is asked for now may take. */

@@ -194,7 +194,13 @@ function checkFunctions(options: RateLimitOptions): void {
     if (value !== undefined && typeof value !== "boolean")
       throw invalidOption(name, value, "true or false");
   }
-  if (options.statusCode !== undefined) parseCount("statusCode", options.statusCode, 400);
+  const { statusCode = 429, requestPropertyName = "rateLimit" } = options;
+  if (parseCount("statusCode", statusCode, 400) > 599) {
+    throw invalidOption("statusCode", statusCode, "a status from 400 to 599");
+  }
+  if (typeof (requestPropertyName as unknown) !== "string" || requestPropertyName === "") {
+    throw invalidOption("requestPropertyName", requestPropertyName, "a name");
+  }
 }
 
 /** Options that the chosen preset would not look at. */

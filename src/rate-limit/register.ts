@@ -14,6 +14,12 @@ const NAMES = ["algorithm", "limit", "window"] as const;
 /** The types of each kit. */
 const registers = new WeakMap<Context, Map<string, Meaning>>();
 
+/** Two functions may answer the same; what they answer is not known yet. */
+function isConflict(one: unknown, other: unknown): boolean {
+  if (one === undefined || other === undefined) return false;
+  return one !== other && !(typeof one === "function" && typeof other === "function");
+}
+
 /**
  * Notes what a limiter means by its type.
  *
@@ -24,10 +30,7 @@ export function register(context: Context, type: string, meaning: Meaning): void
   registers.set(context, known);
   const other = known.get(type);
   known.set(type, { ...meaning, ...other });
-  const differing = NAMES.find(
-    (name) =>
-      other?.[name] !== undefined && meaning[name] !== undefined && other[name] !== meaning[name],
-  );
+  const differing = NAMES.find((name) => isConflict(other?.[name], meaning[name]));
   if (differing === undefined) return;
   throw new KitError("RATE_LIMIT_TYPE_CONFLICT", {
     message: `Two limiters of the type '${type}' count on the same keys, but differ in \`${differing}\`.`,

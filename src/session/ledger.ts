@@ -41,6 +41,15 @@ export interface LedgerOptions {
   readonly dropsBlank?: boolean;
 }
 
+/** A session id, as it stood before it was escaped; a foreign key's stays as it is. */
+function idOf(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
 /** How much longer than its longest session a user's Set lives. */
 const SET_SLACK = 3_600_000;
 
@@ -154,18 +163,20 @@ export class Ledger {
       stored.mark,
       ttl,
     );
-    if (result.kind === "gone") return undefined;
+    if (result.kind === "gone") {
+      this.#report("saving a session")(sessionEnded());
+      return undefined;
+    }
     return { stored: this.#remember(result.text, result.data, stored.mark), data: result.data };
   }
 
-  /** Replaces a session that was ended, so that its client learns why. Never makes a key. */
-  async #bury(id: string, userId: string, reason: EndReason): Promise<void> {
+  /** Replaces a session that was ended, so that its client learns why. Never makes a key; answers whether there was one. */
+  async #bury(id: string, userId: string, reason: EndReason): Promise<boolean> {
     const text = tombstone({ reason, at: Date.now() });
-    await this.#context.connection.set(this.#keyOf(id), text, {
-      ttl: this.#options.idle,
-      condition: "XX",
-    });
-    this.#context.events.emit("session-ended", { userId, reason });
+    const how = { ttl: this.#options.idle, condition: "XX" } as const;
+    const isBuried = await this.#context.connection.set(this.#keyOf(id), text, how);
+    if (isBuried) this.#context.events.emit("session-ended", { userId, reason });
+    return isBuried;
   }
 
   /**
@@ -177,12 +188,16 @@ export class Ledger {
   async admit(user: string, id: string, ownFormerId?: string): Promise<void> {
     const ended = await this.#fence.claim(user, id);
     const others = ended.filter((other) => other !== ownFormerId);
-    await Promise.all(
-      others.map((other) =>
-        this.#bury(other, user, "signed-in-elsewhere").catch(this.#report("ending a session")),
-      ),
-    );
-    this.#context.events.emit("login", { userId: user, ended: others.length });
+    const burials = others.map(async (other) => {
+      try {
+        return await this.#bury(other, user, "signed-in-elsewhere");
+      } catch (error) {
+        this.#report("ending a session")(error);
+        return true; // It is out of the Set, whatever stands in its key.
+      }
+    });
+    const buried = (await Promise.all(burials)).filter(Boolean);
+    this.#context.events.emit("login", { userId: user, ended: buried.length });
   }
 
   /**
@@ -197,12 +212,7 @@ export class Ledger {
       return undefined;
     }
     await this.discard(from);
-    return stored;
-  }
-
-  /** A save found that its session had been ended or destroyed meanwhile, and was dropped. */
-  reportEnded(): void {
-    this.#report("saving a session")(sessionEnded());
+    return { ...stored, print: "" }; // Whatever is saved next is written, with a lifetime of its own.
   }
 
   /** Deletes a key that no one may use any more; a failure is reported and harms nothing. */
@@ -212,8 +222,11 @@ export class Ledger {
 
   /** Deletes a session, then takes it out of its user's Set. */
   async destroyKnown(id: string, user: string | undefined): Promise<void> {
-    await this.#context.connection.del(this.#keyOf(id));
-    if (user !== undefined) await this.#fence.leave(user, id);
+    const isDeleted = await this.#context.connection.del(this.#keyOf(id));
+    if (user === undefined) return;
+    const hasLeft = await this.#fence.leave(user, id);
+    // Another request of the same browser changed the id meanwhile, or the session was ended.
+    if (!isDeleted && !hasLeft) this.#report("ending a session")(sessionEnded());
   }
 
   /** As {@link destroyKnown}, for a session of which only the id is known. */
@@ -242,11 +255,13 @@ export class Ledger {
   /** Batches of the live sessions; tombstones and foreign values are left out. */
   async *list(): AsyncIterable<{ id: string; data: SessionJson }[]> {
     for await (const batch of this.#context.connection.scan(this.#context.keys.sessionPrefix)) {
-      const texts = await Promise.all(batch.map((key) => this.#context.connection.get(key)));
+      const texts = await Promise.all(
+        batch.map((key) => this.#context.connection.get(key).catch(() => null)),
+      );
       yield texts.flatMap((text, index) => {
         const record = text === null ? undefined : decode(text);
         if (record?.kind !== "live") return [];
-        const id = decodeURIComponent(batch[index]!.slice(this.#context.keys.sessionPrefix.length));
+        const id = idOf(batch[index]!.slice(this.#context.keys.sessionPrefix.length));
         return [{ id, data: record.data }];
       });
     }

@@ -1,10 +1,9 @@
 /** `login()` and `logout()`: the two moments at which a user's one session changes hands. */
 import type { IncomingMessage } from "node:http";
-import type { Request } from "express";
 import { KitError } from "../errors.ts";
-import type { KnownRequest } from "../request.ts";
 import { checkOptions, parseNames } from "../validate.ts";
-import { requireState, type SessionState } from "./state.ts";
+import { checkSendable } from "./sendable.ts";
+import { requireState } from "./state.ts";
 import { parseUserId, type UserId } from "./user-id.ts";
 
 /** Options of {@link login}. */
@@ -13,33 +12,6 @@ export interface LoginOptions {
   keep?: readonly string[];
   /** Accepts a login that another site's page sent. Default: false. */
   allowCrossSite?: boolean;
-}
-
-/** As express-session decides it; a Secure cookie is not sent otherwise. */
-function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boolean {
-  if ((request.socket as { encrypted?: boolean }).encrypted === true) return true;
-  if (proxy === false) return false;
-  if (proxy === undefined) return request.secure === true;
-  const header = request.headers["x-forwarded-proto"];
-  return (
-    String(header ?? "")
-      .split(",")[0]!
-      .trim()
-      .toLowerCase() === "https"
-  );
-}
-
-function checkSendable(request: KnownRequest, { plan }: SessionState): void {
-  const options =
-    typeof plan.cookie === "function" ? plan.cookie(request as unknown as Request) : plan.cookie;
-  if (options.secure !== true || isSecureToShell(request, plan.proxy)) return;
-  const isForwarded = request.headers["x-forwarded-proto"] !== undefined;
-  throw new KitError("COOKIE_NOT_SENDABLE", {
-    message: `The session cookie is Secure, but this request came over plain http, so the cookie would not be sent and the login would be lost.${isForwarded ? " A proxy says that it speaks https to the client, but is not trusted." : ""}`,
-    fix: isForwarded
-      ? "Trust the proxy: app.set('trust proxy', 1), or createKit({ trustProxy: 1 }) without Express."
-      : "Serve the app over https; behind a TLS-terminating proxy, let it send X-Forwarded-Proto and set app.set('trust proxy', 1).",
-  });
 }
 
 /** Fetch Metadata: browsers say so when another site's page made the request (login CSRF). */
@@ -85,7 +57,7 @@ export async function login(
   const user = parseUserId(userId);
   const keep = parseNames("keep", options.keep ?? []);
   checkSameSite(request, options);
-  checkSendable(request, state);
+  checkSendable(request, state.plan);
   await state.store.signIn(request, user, keep);
 }
 

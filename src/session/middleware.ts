@@ -31,10 +31,9 @@ function defineSecure(request: KnownRequest, trust: Trust): void {
   });
 }
 
-/** The Set-Cookie lines of a response, other than the session's. */
-function otherCookies(response: ServerResponse, name: string): string[] {
-  const lines = [response.getHeader("Set-Cookie") ?? []].flat().map(String);
-  return lines.filter((line) => !line.startsWith(`${name}=`));
+/** The lines of a response's Set-Cookie. */
+function setCookies(response: ServerResponse): string[] {
+  return [response.getHeader("Set-Cookie") ?? []].flat().map(String);
 }
 
 function expiredCookie(request: IncomingMessage, { name, cookie: given }: SessionPlan): string {
@@ -48,17 +47,17 @@ function expiredCookie(request: IncomingMessage, { name, cookie: given }: Sessio
 /** Corrects what the shell sent: no cookie for an empty session, and a stale one is taken back. */
 function correctCookie(request: IncomingMessage, state: SessionState): void {
   const { plan, response, store } = state;
-  const { session } = request as { session?: object };
-  const others = otherCookies(response, plan.name);
-  const count = [response.getHeader("Set-Cookie") ?? []].flat().length;
-  const isSet = count > others.length && !(plan.dropsBlank && store.isBlank(session));
-  if (isSet) {
-    state.sentId = (request as Request).sessionID;
-    return;
-  }
-  const lines = state.isCookieStale ? [...others, expiredCookie(request, plan)] : others;
-  if (lines.length > 0) response.setHeader("Set-Cookie", lines);
-  else if (count > 0) response.removeHeader("Set-Cookie");
+  const { session, sessionID } = request as { session?: object | null; sessionID?: string };
+  const lines = setCookies(response);
+  // The shell's own line holds a signed id; one that the application set, to clear it, stays.
+  const isShells = (line: string): boolean => line.startsWith(`${plan.name}=s%3A`);
+  const isBlank = plan.dropsBlank && store.isBlank(session);
+  const kept = isBlank ? lines.filter((line) => !isShells(line)) : lines;
+  if (kept.some(isShells)) state.sentId = sessionID;
+  const isSaid = kept.some((line) => line.startsWith(`${plan.name}=`));
+  if (state.isCookieStale && !isSaid) kept.push(expiredCookie(request, plan));
+  if (kept.length > 0) response.setHeader("Set-Cookie", kept);
+  else if (lines.length > 0) response.removeHeader("Set-Cookie");
 }
 
 function unavailable(cause: unknown): unknown {
@@ -72,6 +71,9 @@ function unavailable(cause: unknown): unknown {
   });
 }
 
+const TWO_KITS =
+  "session() of two kits is mounted on one request: the second one does nothing, and login() and logout() act on the first.";
+
 /** Makes the `session()` of one kit. */
 export function createSession(
   context: Context,
@@ -84,8 +86,13 @@ export function createSession(
     const shell = expressSession({ ...plan.shell, store: store as unknown as Store });
 
     return function session(request, response, next) {
-      if (findState(request)) return next();
+      const earlier = findState(request);
+      if (earlier) {
+        if (earlier.kit !== context) context.notices.add(TWO_KITS);
+        return next();
+      }
       const state: SessionState = {
+        kit: context,
         store,
         plan,
         response,
@@ -98,8 +105,12 @@ export function createSession(
       defineSecure(request, config.trust);
       // Listeners run in reverse: registered before the shell's, this one sees what the shell set.
       onHeaders(response, () => correctCookie(request, state));
+      let isReading = true;
       const proceed = (error?: unknown): void => {
-        if (error !== undefined) return next(state.cookieId ? unavailable(error) : error);
+        // The shell calls again, after the response, for a save that failed.
+        const cause = isReading && error !== undefined ? unavailable(error) : error;
+        isReading = false;
+        if (cause !== undefined) return next(cause);
         enter(request as Request, state, plan, next);
       };
       store.readFor(request, state, () => shell(request as Request, response as Response, proceed));

@@ -1,5 +1,8 @@
 /** What session() can be told, checked once. */
-import type { CookieOptions, SessionOptions as ShellOptions } from "express-session";
+import expressSession, {
+  type CookieOptions,
+  type SessionOptions as ShellOptions,
+} from "express-session";
 import type { Request, Response } from "express";
 import type { Config } from "../config.ts";
 import { KitError } from "../errors.ts";
@@ -97,6 +100,14 @@ export function planSession(
     throw invalidOption("absolute", options.absolute, "at least as long as `idle`");
   }
   const cookie = planCookie(name, options.cookie, isProduction);
+  const maxAge = typeof cookie === "function" ? undefined : cookie.maxAge;
+  if (typeof maxAge === "number" && maxAge > absolute) {
+    throw invalidOption(
+      "cookie.maxAge",
+      maxAge,
+      `at most \`absolute\` (${absolute} ms), which ends the session`,
+    );
+  }
   const secret = secretsOf(options, config, makeSecret);
   const { genid, proxy, rolling, unset, resave = false, saveUninitialized = false } = options;
   return Object.freeze({
@@ -150,7 +161,7 @@ function planCookie(
   const complete = (options: CookieOptions | undefined): CookieOptions => {
     const cookie = { ...standard, ...options };
     checkPrefix(name, cookie);
-    checkAttributes(cookie);
+    checkAttributes(name, cookie);
     return cookie;
   };
   if (typeof given === "function") {
@@ -172,8 +183,50 @@ function checkFlags(options: SessionOptions): void {
   if (options.unset !== undefined) parseChoice("unset", options.unset, ["keep", "destroy"]);
 }
 
+/** The cookie package knows best what it refuses; better now than in a request. */
+function trySerialize(name: string, cookie: CookieOptions): void {
+  const isAuto = (cookie.sameSite as unknown) === "auto";
+  const attributes = { ...cookie, secure: true, ...(isAuto && { sameSite: "lax" }) };
+  try {
+    const sample = new (expressSession.Cookie as unknown as new (options: object) => {
+      serialize(name: string, value: string): string;
+    })(attributes);
+    sample.serialize(name, "s:id");
+  } catch (cause) {
+    throw new KitError("INVALID_COOKIE", {
+      message: `These cookie options make no cookie: ${(cause as Error).message}.`,
+      fix: "Correct the option that the message names.",
+      cause,
+    });
+  }
+}
+
+const COOKIE_OPTIONS = [
+  "domain",
+  "encode",
+  "expires",
+  "httpOnly",
+  "maxAge",
+  "partitioned",
+  "path",
+  "priority",
+  "sameSite",
+  "secure",
+  "signed",
+];
+
 /** What express-session would find out in a request, or not at all. */
-function checkAttributes(cookie: CookieOptions): void {
+function checkAttributes(name: string, cookie: CookieOptions): void {
+  checkOptions("session().cookie", cookie, COOKIE_OPTIONS);
+  for (const flag of ["httpOnly", "partitioned"] as const) {
+    const value: unknown = cookie[flag];
+    if (value !== undefined && typeof value !== "boolean") {
+      throw invalidOption(`cookie.${flag}`, value, "true or false");
+    }
+  }
+  if (typeof cookie.secure !== "boolean" && cookie.secure !== "auto") {
+    throw invalidOption("cookie.secure", cookie.secure, "true, false or 'auto'");
+  }
   const { maxAge, sameSite, secure } = cookie as Record<string, unknown>;
   if (
     maxAge !== undefined &&
@@ -188,6 +241,7 @@ function checkAttributes(cookie: CookieOptions): void {
       fix: "Add secure: true, or leave sameSite out ('lax').",
     });
   }
+  trySerialize(name, cookie);
 }
 
 /** RFC 6265bis, section 4.1.3: browsers drop a cookie that breaks what its prefix promises. */

@@ -123,3 +123,13 @@ export function mergeChanges(
   if (isCookieMine) merged.cookie = mine.cookie;
   return merged;
 }
+
+/** Makes a session object hold what was merged into its key. */
+export function adopt(session: Record<string, unknown>, data: SessionJson): void {
+  for (const name of Object.keys(session)) {
+    if (name !== "cookie" && !(name in data)) delete session[name];
+  }
+  for (const [name, value] of Object.entries(data)) {
+    if (name !== "cookie") session[name] = value;
+  }
+}

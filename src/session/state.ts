@@ -9,11 +9,13 @@ export interface SigningStore {
   signIn(request: IncomingMessage, user: string, keep: readonly string[]): Promise<void>;
   signOut(request: IncomingMessage): Promise<void>;
   prolong(id: string, session: object): Promise<void>;
-  isBlank(session: object | undefined): boolean;
+  isBlank(session: object | null | undefined): boolean;
 }
 
 /** Made by the middleware, filled by the store while the shell reads. */
 export interface SessionState {
+  /** Tells the kits of a process apart. */
+  readonly kit: object;
   readonly store: SigningStore;
   readonly plan: SessionPlan;
   readonly response: ServerResponse;

@@ -8,7 +8,8 @@ import { KitError } from "../errors.ts";
 import { markSessionFromCookie } from "../request.ts";
 import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { guardUnreachable, sessionEnded, signInTooLate, userNotFound } from "./failures.ts";
-import { fingerprint, type SessionJson, toJson } from "./record.ts";
+import { adopt, fingerprint, type SessionJson, toJson } from "./record.ts";
+import { checkReachable } from "./sendable.ts";
 import { findState, type SessionState, type SigningStore } from "./state.ts";
 import { parseUserId } from "./user-id.ts";
 
@@ -67,7 +68,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     this.#options = options;
   }
 
-  /** Runs the shell for a request, so that `get` knows it. */
+  /** Runs the shell for a request, so that its `get` knows it. */
   readFor(request: IncomingMessage, state: SessionState, shell: () => void): void {
     this.#reader = { request, state };
     try {
@@ -78,7 +79,9 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   }
 
   override get(id: string, callback?: Callback): Promise<SessionJson | null | void> {
-    return answer(this.#read(id, this.#reader), callback);
+    const reader = this.#reader;
+    this.#reader = undefined; // What a handler reads later, in the same turn, is its own business.
+    return answer(this.#read(id, reader), callback);
   }
 
   async #read(id: string, reader: Reader | undefined): Promise<SessionJson | null> {
@@ -110,7 +113,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     if (!this.#isSignIn(live, data)) return answer(this.#write(id, live, data), callback);
     try {
       parseUserId(this.#options.userOf(data));
-      checkCookie(live.req, id);
+      checkReachable(live.req, id, this.#loaded.has(live));
     } catch (error) {
       return answer(Promise.reject(error), callback);
     }
@@ -137,9 +140,10 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   }
 
   /** An empty session that was never stored. It need not be, and its client needs no cookie for it. */
-  isBlank(session: object | undefined): boolean {
+  isBlank(session: object | null | undefined): boolean {
     return (
       session !== undefined &&
+      session !== null &&
       !this.#stored.has(session) &&
       Object.keys(session).every((name) => name === "cookie")
     );
@@ -167,7 +171,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     if (before === undefined) this.#stored.set(session, await this.#ledger.create(id, data));
     else {
       const saved = await this.#ledger.save(id, before, data);
-      if (saved === undefined) return this.#ledger.reportEnded(); // There is nothing to come back to.
+      if (saved === undefined) return; // Ended or destroyed meanwhile: there is nothing to come back to.
       this.#stored.set(session, saved.stored);
       if (saved.data !== data) adopt(session, saved.data);
     }
@@ -293,21 +297,5 @@ export class KitSessionStore extends RedisStore implements SigningStore {
 
   override clear(callback?: Callback): Promise<void> {
     return answer(this.#ledger.clear(), callback);
-  }
-}
-
-/** Once the header has left, only an id that it carried reaches the client. */
-function checkCookie(request: SessionRequest | undefined, id: string): void {
-  const state = findState(request);
-  if (state?.response.headersSent === true && state.sentId !== id) throw signInTooLate();
-}
-
-/** Makes a session object hold what was merged into its key. */
-function adopt(session: LiveSession, data: SessionJson): void {
-  for (const name of Object.keys(session)) {
-    if (name !== "cookie" && !(name in data)) delete session[name];
-  }
-  for (const [name, value] of Object.entries(data)) {
-    if (name !== "cookie") session[name] = value;
   }
 }

@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { once } from "node:events";
+import { describe, expect, it } from "@jest/globals";
+import express from "express";
+import type { CacheOptions } from "express-redis-kit";
+import { makeKit, serve } from "../support/kit.ts";
+import { send, textOf } from "../support/raw.ts";
+
+/** An app that answers with whatever `tell` makes of a request. */
+function appOf(tell: (req: express.Request) => unknown, options: CacheOptions = {}) {
+  const kit = makeKit();
+  const app = express();
+  app.use(express.json());
+  app.use((req, _res, next) => {
+    const user = req.get("x-test-user");
+    if (user !== undefined) Object.assign(req, { user: new BinaryId(user) });
+    next();
+  });
+  return app.get("/", kit.cache("page", options), (req, res) => {
+    res.json(tell(req));
+  });
+}
+
+/** As bson's ObjectId: its `id` is bytes, its text is its own. */
+class BinaryId {
+  readonly id: Buffer;
+
+  constructor(hex: string) {
+    this.id = Buffer.from(hex, "hex");
+  }
+
+  toString(): string {
+    return this.id.toString("hex");
+  }
+}
+
+describe("no byte of A reaches B", () => {
+  it("where users are ids of bytes that have the same lossy text", async () => {
+    const app = appOf((req) => String((req as { user?: unknown }).user), { scope: "user" });
+    const url = await serve(app);
+    for (const user of ["65a1c8", "65a1c9", "65a1c8"]) {
+      const answer = await send(url, { headers: { "X-Test-User": user } });
+      expect(textOf(answer)).toBe(JSON.stringify(user));
+    }
+  });
+
+  it("where a GET brings a body along, which no key holds", async () => {
+    const url = await serve(appOf((req) => (req.body as { q?: string } | undefined)?.q ?? "clean"));
+    const body = JSON.stringify({ q: "POISON" });
+    const headers = { "Content-Type": "application/json", "Content-Length": String(body.length) };
+    const poison = await send(url, { headers, body });
+    expect(poison.headers["cache-status"]).toBe("express-redis-kit; fwd=bypass; detail=body");
+    expect(textOf(await send(url))).toBe('"clean"');
+  });
+
+  it.each(["X-Auth-Token", "Proxy-Authorization", "Cf-Access-Jwt-Assertion", "X-Forwarded-User"])(
+    "where %s says who is asking",
+    async (name) => {
+      const url = await serve(appOf((req) => req.get(name)));
+      for (const who of ["alice", "bob"]) {
+        expect(textOf(await send(url, { headers: { [name]: who } }))).toBe(JSON.stringify(who));
+      }
+    },
+  );
+
+  it("where a trusted proxy speaks to a unix socket, and hosts are told by its word", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kit-socket-"));
+    const socketPath = join(folder, "app.sock");
+    const app = appOf((req) => req.hostname, { scope: "public" });
+    app.set("trust proxy", 1);
+    const server = createServer(app).listen(socketPath);
+    await once(server, "listening");
+    const ask = (host: string) =>
+      new Promise<string>((resolve, reject) => {
+        const headers = { Host: "inner", "X-Forwarded-Host": host };
+        httpRequest({ socketPath, path: "/", headers }, (response) => {
+          let text = "";
+          response.on("data", (bytes: Buffer) => (text += bytes.toString()));
+          response.on("end", () => resolve(text));
+        })
+          .on("error", reject)
+          .end();
+      });
+    expect(await ask("a.example")).toBe('"a.example"');
+    expect(await ask("b.example")).toBe('"b.example"');
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe("options that could only be a mistake", () => {
+  it.each([[["*"]], [["bad name"]], [[""]]])("vary: %j is refused", (vary) => {
+    expect(() => makeKit().cache("x", { vary })).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION" }),
+    );
+  });
+});

@@ -1,0 +1,65 @@
+/** Whether a session's cookie can be sent in answer to a request. */
+import type { IncomingMessage } from "node:http";
+import type { Request } from "express";
+import { KitError } from "../errors.ts";
+import { type KnownRequest, originalUrl } from "../request.ts";
+import { signInTooLate } from "./failures.ts";
+import type { SessionPlan } from "./options.ts";
+import { findState } from "./state.ts";
+
+/** As express-session decides it; a Secure cookie is not sent otherwise. */
+function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boolean {
+  if ((request.socket as { encrypted?: boolean }).encrypted === true) return true;
+  if (proxy === false) return false;
+  if (proxy === undefined) return request.secure === true;
+  const header = request.headers["x-forwarded-proto"];
+  return (
+    String(header ?? "")
+      .split(",")[0]!
+      .trim()
+      .toLowerCase() === "https"
+  );
+}
+
+/**
+ * Before a sign-in ends the user's other session: can the new one's cookie reach the client at all?
+ *
+ * @throws KitError `COOKIE_NOT_SENDABLE`
+ */
+export function checkSendable(request: KnownRequest, plan: SessionPlan): void {
+  const options =
+    typeof plan.cookie === "function" ? plan.cookie(request as unknown as Request) : plan.cookie;
+  const { pathname } = new URL(originalUrl(request), "http://localhost");
+  if (!pathname.startsWith(options.path ?? "/")) throw outsideOfPath(pathname, options.path!);
+  if (options.secure !== true || isSecureToShell(request, plan.proxy)) return;
+  const isForwarded = request.headers["x-forwarded-proto"] !== undefined;
+  throw new KitError("COOKIE_NOT_SENDABLE", {
+    message: `The session cookie is Secure, but this request came over plain http, so the cookie would not be sent and the login would be lost.${isForwarded ? " A proxy says that it speaks https to the client, but is not trusted." : ""}`,
+    fix: isForwarded
+      ? "Trust the proxy: app.set('trust proxy', 1), or createKit({ trustProxy: 1 }) without Express."
+      : "Serve the app over https; behind a TLS-terminating proxy, let it send X-Forwarded-Proto and set app.set('trust proxy', 1).",
+  });
+}
+
+function outsideOfPath(pathname: string, path: string): KitError {
+  return new KitError("COOKIE_NOT_SENDABLE", {
+    message: `The session cookie is for paths below ${path}, and this request is for ${pathname}: there is no session here, and its cookie would not be sent.`,
+    fix: "Log in below that path, or leave cookie.path out.",
+  });
+}
+
+/**
+ * A sign-in is for nothing if the client does not get the id. Once the header has left, only an id
+ * that it carried reaches the client, and never that of a loaded session, which is about to change.
+ */
+export function checkReachable(
+  request: IncomingMessage | undefined,
+  id: string,
+  isLoaded: boolean,
+): void {
+  const state = findState(request);
+  if (request === undefined || state === undefined) return;
+  if (state.response.headersSent) {
+    if (isLoaded || state.sentId !== id) throw signInTooLate();
+  } else checkSendable(request, state.plan);
+}
