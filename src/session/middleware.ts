@@ -110,6 +110,7 @@ export function createSession(
         // The shell calls again, after the response, for a save that failed.
         const cause = isReading && error !== undefined ? unavailable(error) : error;
         isReading = false;
+        store.endReading();
         if (cause !== undefined) return next(cause);
         enter(request as Request, state, plan, next);
       };

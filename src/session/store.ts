@@ -78,10 +78,13 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     }
   }
 
+  /** The shell goes on: what a handler reads in the same turn is its own business. */
+  endReading(): void {
+    this.#reader = undefined;
+  }
+
   override get(id: string, callback?: Callback): Promise<SessionJson | null | void> {
-    const reader = this.#reader;
-    this.#reader = undefined; // What a handler reads later, in the same turn, is its own business.
-    return answer(this.#read(id, reader), callback);
+    return answer(this.#read(id, this.#reader), callback);
   }
 
   async #read(id: string, reader: Reader | undefined): Promise<SessionJson | null> {
