@@ -123,13 +123,12 @@ describeBackends("what an application may do with req.session", (backend) => {
     const reports: KitEvents["redis-error"][] = [];
     kit.on("redis-error", (report) => void reports.push(report));
     const app = createSessionApp(kit);
-    app.post("/both", (req, res, next) => {
+    app.post("/both", async (req, res) => {
       const { session, sessionID } = req;
-      session.regenerate((error: unknown) => {
-        if (error) return next(error);
-        Object.assign(req, { session, sessionID });
-        void kit.logout(req).finally(() => res.end());
-      });
+      await new Promise((resolve) => session.regenerate(resolve));
+      Object.assign(req, { session, sessionID });
+      await kit.logout(req);
+      res.end();
     });
     const browser = request.agent(await serve(app));
     await browser.post("/login").send({ user: "7" });
