@@ -3,7 +3,7 @@ import { RedisStore } from "connect-redis";
 import request from "supertest";
 import { makeKit, serve } from "../support/kit.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { createSessionApp } from "../support/session-app.ts";
+import { createSessionApp } from "../support/session-actions.ts";
 
 let redis: RedisServer;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import type { SessionOptions } from "express-redis-kit";
 import request from "supertest";
 import { makeKit, serve } from "../support/kit.ts";
 import { startRedis } from "../support/redis-server.ts";
-import { createSessionApp } from "../support/session-app.ts";
+import { createSessionApp } from "../support/session-actions.ts";
 
 const PRODUCTION = { NODE_ENV: "production" };
 const HTTPS = { "X-Forwarded-Proto": "https" };

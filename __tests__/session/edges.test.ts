@@ -5,7 +5,7 @@ import request from "supertest";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { startRedis } from "../support/redis-server.ts";
-import { createSessionApp } from "../support/session-app.ts";
+import { createSessionApp } from "../support/session-actions.ts";
 
 function cookiesOf(response: request.Response): string[] {
   return (response.headers["set-cookie"] as unknown as string[] | undefined) ?? [];

@@ -5,7 +5,7 @@ import expressSession from "express-session";
 import request from "supertest";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit, serve } from "../support/kit.ts";
-import { createSessionApp } from "../support/session-app.ts";
+import { createSessionApp } from "../support/session-actions.ts";
 
 describeBackends("a save in which a user appears", (backend) => {
   const start = (options = {}) => createSessionApp(makeKit(backend.options()), options);

@@ -3,7 +3,7 @@ import type { KitEvents } from "express-redis-kit";
 import request from "supertest";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit } from "../support/kit.ts";
-import { createSessionApp } from "../support/session-app.ts";
+import { createSessionApp } from "../support/session-actions.ts";
 
 describeBackends("login() and logout()", (backend) => {
   const start = () => {

@@ -2,7 +2,7 @@ import { expect, it } from "@jest/globals";
 import type { ErrorRequestHandler } from "express";
 import type { KitEvents } from "express-redis-kit";
 import request from "supertest";
-import { createSessionApp } from "../support/session-app.ts";
+import { createSessionApp } from "../support/session-actions.ts";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit, serve } from "../support/kit.ts";
 
