@@ -8,8 +8,8 @@ const TTL = 60_000;
 /** A guard as a test drives it. */
 export interface Guard {
   /** Answers the new id. */
-  login(user: string): Promise<string>;
-  logout(user: string, id: string): Promise<unknown>;
+  login: (user: string) => Promise<string>;
+  logout: (user: string, id: string) => Promise<unknown>;
 }
 
 const store = (client: Redis, id: string) => client.set(`session:${id}`, LIVE, "PX", TTL);

@@ -41,9 +41,15 @@ export function answerError(
 }
 
 /** Express 4 does not take a rejection to the error handler. */
-export function wrap(work: (req: express.Request, res: express.Response) => Promise<unknown>) {
-  return (req: express.Request, res: express.Response, next: express.NextFunction): void => {
-    work(req, res).catch(next);
+export function wrap(
+  work: (req: express.Request, res: express.Response) => Promise<unknown>,
+): (req: express.Request, res: express.Response, next: express.NextFunction) => Promise<void> {
+  return async (req, res, next) => {
+    try {
+      await work(req, res);
+    } catch (error) {
+      next(error);
+    }
   };
 }
 
@@ -131,7 +137,10 @@ export function cookieOf(response: { headers: Record<string, unknown> }): string
 }
 
 /** Signs a new client in; answers its agent, cookie and id. */
-export async function signedIn(app: Parameters<typeof request>[0], user: string) {
+export async function signedIn(
+  app: Parameters<typeof request>[0],
+  user: string,
+): Promise<{ agent: ReturnType<typeof request.agent>; cookie: string; id: string }> {
   const agent = request.agent(app);
   const response = await agent.post("/login").send({ user }).expect(200);
   return { agent, cookie: cookieOf(response), id: sidOf(response)! };

@@ -28,6 +28,14 @@ export function signInTooLate(): KitError {
   });
 }
 
+/** A `genid` that is not random. */
+export function idTaken(): KitError {
+  return new KitError("SESSION_CONFLICT", {
+    message: "A new session's id is taken already.",
+    fix: "Let genid answer a fresh random id on every call, or leave it out.",
+  });
+}
+
 export function sessionEnded(): KitError {
   return new KitError("SESSION_ENDED", {
     message: "The session was ended elsewhere while this request was under way.",

@@ -2,7 +2,7 @@
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
-import { sessionEnded } from "./failures.ts";
+import { idTaken, sessionEnded } from "./failures.ts";
 import { createFence, type Fence } from "./fence.ts";
 import {
   decode,
@@ -84,7 +84,7 @@ export class Ledger {
   }
 
   #remember(text: string, data: SessionJson, mark: Mark): Stored {
-    return { text, mark, user: this.#options.userOf(data) || undefined, print: fingerprint(data) };
+    return { text, mark, user: this.#options.userOf(data), print: fingerprint(data) };
   }
 
   async #whyEnded(user: string): Promise<EndReason> {
@@ -93,7 +93,7 @@ export class Ledger {
 
   /** GET, and the fence where someone is signed in. */
   async read(id: string): Promise<Reading> {
-    const text = await this.#context.connection.get(this.#keyOf(id));
+    const text = await this.#textOf(id);
     if (text === null) return { kind: "absent" };
     const record = decode(text);
     if (record.kind === "ended") return record;
@@ -106,6 +106,8 @@ export class Ledger {
       await this.destroyKnown(id, stored.user);
       return { kind: "absent" };
     }
+    // A user that cannot be told from another passes no fence.
+    if (stored.user === "") return { kind: "ended", ended: { reason: "revoked", at: Date.now() } };
     if (stored.user !== undefined && !(await this.#fence.admits(stored.user, id))) {
       return {
         kind: "ended",
@@ -117,6 +119,16 @@ export class Ledger {
     if (typeof originalMaxAge === "number")
       data.cookie.expires = new Date(Date.now() + originalMaxAge);
     return { kind: "live", data, stored };
+  }
+
+  /** What stands in a session's key; of a key that holds no text at all, an empty one. */
+  async #textOf(id: string): Promise<string | null> {
+    try {
+      return await this.#context.connection.get(this.#keyOf(id));
+    } catch (error) {
+      if (error instanceof KitError && error.message.includes("WRONGTYPE")) return "";
+      throw error;
+    }
   }
 
   async #dropCorrupt(id: string): Promise<Reading> {
@@ -137,10 +149,7 @@ export class Ledger {
     if (await this.#context.connection.set(this.#keyOf(id), text, { ttl, condition: "NX" })) {
       return this.#remember(text, data, mark);
     }
-    throw new KitError("SESSION_CONFLICT", {
-      message: "A new session's id is taken already.",
-      fix: "Let genid answer a fresh random id on every call, or leave it out.",
-    });
+    throw idTaken();
   }
 
   /** Writes a session over what was known of it; undefined if it was ended or destroyed meanwhile. */
@@ -206,7 +215,9 @@ export class Ledger {
    */
   async rename(from: string, stored: Stored, to: string): Promise<Stored | undefined> {
     const ttl = REGENERATED_TTL;
-    await this.#context.connection.set(this.#keyOf(to), stored.text, { ttl, condition: "NX" });
+    const how = { ttl, condition: "NX" } as const;
+    const isFree = await this.#context.connection.set(this.#keyOf(to), stored.text, how);
+    if (!isFree) throw idTaken();
     if (!(await this.#fence.swap(stored.user!, from, to))) {
       await this.discard(to);
       return undefined;

@@ -8,8 +8,14 @@ import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
 import type { Trust } from "../config/trust-proxy.ts";
-import { checkOptions, type Duration, parseDuration, parseFunction } from "../validate.ts";
-import { planSession, type SecretMaker, type SessionOptions, type SessionPlan } from "./options.ts";
+import { checkOptions, type Duration, parseFunction } from "../validate.ts";
+import {
+  parseTimeouts,
+  planSession,
+  type SecretMaker,
+  type SessionOptions,
+  type SessionPlan,
+} from "./options.ts";
 import { type SessionEnded, standardUser, textualUser, type UserOf } from "./record.ts";
 import { findState, type SessionState, setState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
@@ -114,7 +120,15 @@ export function createSession(
         if (cause !== undefined) return next(cause);
         enter(request as Request, state, plan, next);
       };
-      store.readFor(request, state, () => shell(request as Request, response as Response, proceed));
+      try {
+        store.readFor(request, state, () => {
+          shell(request as Request, response as Response, proceed);
+        });
+      } catch (error) {
+        // The shell throws for a target that no one can parse; what a handler throws is not ours.
+        if (!isReading) throw error;
+        next(error);
+      }
     };
   };
 }
@@ -128,11 +142,28 @@ function enter(
 ): void {
   if (state.ended) {
     (request as { sessionEnded?: SessionEnded }).sessionEnded = state.ended;
-    if (plan.onEnded) return plan.onEnded(request, state.response as Response, next);
+    if (plan.onEnded) return callOnEnded(plan.onEnded, request, state.response as Response, next);
   } else if (state.cookieId === request.sessionID && request.session) {
     void state.store.prolong(request.sessionID, request.session);
   }
   next();
+}
+
+/** Express 4 does not catch what an async function rejects with, and no shell what this one throws. */
+function callOnEnded(
+  onEnded: NonNullable<SessionPlan["onEnded"]>,
+  request: Request,
+  response: Response,
+  next: (error?: unknown) => void,
+): void {
+  const call = async (): Promise<void> => {
+    try {
+      await onEnded(request, response, next);
+    } catch (error) {
+      next(error);
+    }
+  };
+  void call();
 }
 
 /** Options of `sessionStore()`. */
@@ -151,8 +182,7 @@ export function createSessionStore(context: Context): (options?: SessionStoreOpt
     checkOptions("sessionStore()", options, ["idle", "absolute", "user"]);
     parseFunction("user", options.user);
     const ledgerOptions = {
-      idle: parseDuration("idle", options.idle ?? "24h"),
-      absolute: parseDuration("absolute", options.absolute ?? "7d"),
+      ...parseTimeouts(options),
       userOf: options.user ? textualUser(options.user) : standardUser,
     };
     return new KitSessionStore(context, ledgerOptions) as unknown as Store;

@@ -40,7 +40,11 @@ export interface SessionOptions extends Partial<Pick<ShellOptions, Kept>> {
   /** Finds the user in a session. Default: `session.userId ?? session.passport.user`. */
   user?: UserOf;
   /** Takes over a request whose session was ended elsewhere. Default: it goes on as anonymous. */
-  onEnded?: (request: Request, response: Response, next: (error?: unknown) => void) => void;
+  onEnded?: (
+    request: Request,
+    response: Response,
+    next: (error?: unknown) => void,
+  ) => void | Promise<void>;
 }
 
 /** The options, resolved. Times are milliseconds. */
@@ -94,11 +98,7 @@ export function planSession(
   checkFlags(options);
   const isProduction = config.environment === "production";
   const name = options.name ?? (isProduction ? "__Host-sid" : "sid");
-  const idle = parseDuration("idle", options.idle ?? "24h");
-  const absolute = parseDuration("absolute", options.absolute ?? "7d");
-  if (absolute < idle) {
-    throw invalidOption("absolute", options.absolute, "at least as long as `idle`");
-  }
+  const { idle, absolute } = parseTimeouts(options);
   const cookie = planCookie(name, options.cookie, isProduction);
   const maxAge = typeof cookie === "function" ? undefined : cookie.maxAge;
   if (typeof maxAge === "number" && maxAge > absolute) {
@@ -131,6 +131,17 @@ export function planSession(
       ...(unset !== undefined && { unset }),
     },
   });
+}
+
+/** The idle and the absolute timeout, in milliseconds. */
+export function parseTimeouts(options: Pick<SessionOptions, "idle" | "absolute">): {
+  idle: number;
+  absolute: number;
+} {
+  const idle = parseDuration("idle", options.idle ?? "24h");
+  const absolute = parseDuration("absolute", options.absolute ?? "7d");
+  if (absolute >= idle) return { idle, absolute };
+  throw invalidOption("absolute", options.absolute, "at least as long as `idle`");
 }
 
 function secretsOf(options: SessionOptions, config: Config, makeSecret: SecretMaker): string[] {
@@ -244,10 +255,10 @@ function checkAttributes(name: string, cookie: CookieOptions): void {
   trySerialize(name, cookie);
 }
 
-/** RFC 6265bis, section 4.1.3: browsers drop a cookie that breaks what its prefix promises. */
+/** RFC 6265bis, sections 4.1.3 and 5.7: browsers drop a cookie that breaks what its prefix promises. */
 function checkPrefix(name: string, cookie: CookieOptions): void {
-  const isHost = name.startsWith("__Host-");
-  if (!isHost && !name.startsWith("__Secure-")) return;
+  const isHost = /^__Host-/i.test(name);
+  if (!isHost && !/^__Secure-/i.test(name)) return;
   const broken = [
     cookie.secure !== true && "cookie.secure must be true",
     isHost && cookie.path !== "/" && "cookie.path must be '/'",

@@ -43,7 +43,7 @@ export function decode(text: string): StoredRecord {
   if (typeof value !== "object" || value === null) return { kind: "corrupt" };
   const { [MARK]: mark, ended, ...data } = value as Record<string, unknown>;
   if (isEnded(ended) && mark === undefined) return { kind: "ended", ended };
-  if (typeof data["cookie"] !== "object" || data["cookie"] === null) return { kind: "corrupt" };
+  if (!isCookie(data["cookie"])) return { kind: "corrupt" };
   if (ended !== undefined) data["ended"] = ended;
   return { kind: "live", data: data as SessionJson, mark: isMark(mark) ? mark : undefined };
 }
@@ -53,7 +53,16 @@ function isEnded(value: unknown): value is SessionEnded {
 }
 
 function isMark(value: unknown): value is Mark {
-  return typeof value === "object" && value !== null && "created" in value;
+  return Number.isFinite((value as Partial<Mark> | null | undefined)?.created);
+}
+
+/** What express-session's Cookie takes without throwing, and what a lifetime can be made of. */
+function isCookie(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { originalMaxAge, maxAge } = value as { originalMaxAge?: unknown; maxAge?: unknown };
+  return [originalMaxAge, maxAge].every(
+    (length) => length === undefined || length === null || Number.isFinite(length),
+  );
 }
 
 /** A session's plain data, as JSON would carry it. */
@@ -124,12 +133,16 @@ export function mergeChanges(
   return merged;
 }
 
-/** Makes a session object hold what was merged into its key. */
-export function adopt(session: Record<string, unknown>, data: SessionJson): void {
-  for (const name of Object.keys(session)) {
-    if (name !== "cookie" && !(name in data)) delete session[name];
-  }
-  for (const [name, value] of Object.entries(data)) {
-    if (name !== "cookie") session[name] = value;
+/** Brings a session object up to what a merge made of the data that was saved; what it changed since stays. */
+export function adopt(
+  session: Record<string, unknown>,
+  saved: SessionJson,
+  merged: SessionJson,
+): void {
+  for (const name of new Set([...Object.keys(saved), ...Object.keys(merged)])) {
+    if (name === "cookie") continue;
+    if (JSON.stringify(saved[name]) === JSON.stringify(merged[name])) continue;
+    if (name in merged) session[name] = merged[name];
+    else delete session[name];
   }
 }

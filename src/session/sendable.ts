@@ -29,7 +29,7 @@ function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boo
 export function checkSendable(request: KnownRequest, plan: SessionPlan): void {
   const options =
     typeof plan.cookie === "function" ? plan.cookie(request as unknown as Request) : plan.cookie;
-  const { pathname } = new URL(originalUrl(request), "http://localhost");
+  const [pathname = "/"] = originalUrl(request).split("?", 1);
   if (!pathname.startsWith(options.path ?? "/")) throw outsideOfPath(pathname, options.path!);
   if (options.secure !== true || isSecureToShell(request, plan.proxy)) return;
   const isForwarded = request.headers["x-forwarded-proto"] !== undefined;

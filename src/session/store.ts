@@ -113,18 +113,18 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   override set(id: string, session: SessionData, callback?: Callback): Promise<void> {
     const live = session as LiveSession;
     const data = toJson(live);
-    if (!this.#isSignIn(live, data)) return answer(this.#write(id, live, data), callback);
+    if (!this.#isSignIn(live, data)) return answer(this.#write(id, live), callback);
     try {
       parseUserId(this.#options.userOf(data));
       checkReachable(live.req, id, this.#loaded.has(live));
     } catch (error) {
       return answer(Promise.reject(error), callback);
     }
-    if (!this.#loaded.has(live)) return answer(this.#write(id, live, data), callback);
+    if (!this.#loaded.has(live)) return answer(this.#write(id, live), callback);
     // Against fixation: an id that came in by cookie is not the one that gets signed in. The shell
     // reads the request's session for its cookie only after this call.
     const renewed = this.#renew(live);
-    return answer(this.#write(renewed.id, renewed, toJson(renewed), id), callback);
+    return answer(this.#write(renewed.id, renewed, id), callback);
   }
 
   /** A save in which a user appears, or another one. */
@@ -153,20 +153,16 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   }
 
   /** One write at a time for a session object: each builds on what the one before left in its key. */
-  #write(id: string, session: LiveSession, data: SessionJson, formerId?: string): Promise<void> {
+  #write(id: string, session: LiveSession, formerId?: string): Promise<void> {
     const previous = this.#writing.get(session) ?? Promise.resolve();
-    const write = () => this.#writeNow(id, session, data, formerId);
+    const write = () => this.#writeNow(id, session, formerId);
     const writing = previous.then(write, write);
     this.#writing.set(session, writing);
     return writing;
   }
 
-  async #writeNow(
-    id: string,
-    session: LiveSession,
-    data: SessionJson,
-    formerId?: string,
-  ): Promise<void> {
+  async #writeNow(id: string, session: LiveSession, formerId?: string): Promise<void> {
+    const data = toJson(session);
     if (this.#options.dropsBlank === true && this.isBlank(session)) return;
     const before = this.#stored.get(session);
     if (before?.print === fingerprint(data)) return;
@@ -176,19 +172,20 @@ export class KitSessionStore extends RedisStore implements SigningStore {
       const saved = await this.#ledger.save(id, before, data);
       if (saved === undefined) return; // Ended or destroyed meanwhile: there is nothing to come back to.
       this.#stored.set(session, saved.stored);
-      if (saved.data !== data) adopt(session, saved.data);
+      if (saved.data !== data) adopt(session, data, saved.data);
     }
-    if (user !== undefined && user !== before?.user) await this.#admit(user, id, formerId);
+    if (user !== undefined && user !== before?.user) await this.#admit(user, id, session, formerId);
     if (formerId !== undefined) await this.#ledger.destroy(formerId);
     if (before?.user !== undefined && before.user !== user)
       await this.#ledger.leave(before.user, id);
   }
 
   /** Fails closed: where the claim is not known to have run, no one may hold the id. */
-  async #admit(user: string, id: string, formerId?: string): Promise<void> {
+  async #admit(user: string, id: string, session: object, formerId?: string): Promise<void> {
     try {
       await this.#ledger.admit(user, id, formerId);
     } catch (error) {
+      this.#stored.delete(session); // Another save has to sign in anew.
       await this.#ledger.discard(id);
       throw guardUnreachable(error);
     }
@@ -208,14 +205,15 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     this.generate(request);
     const session = carrier.session!;
     for (const name of keep) {
-      if (old && Object.hasOwn(old, name) && name !== "cookie") session[name] = old[name];
+      const isData = old?.propertyIsEnumerable(name) === true && name !== "cookie";
+      if (isData) session[name] = old[name];
     }
     session["userId"] = user;
     const id = carrier.sessionID;
     try {
       if (this.#options.userOf(toJson(session)) !== user) throw userNotFound();
       this.#stored.set(session, await this.#ledger.create(id, toJson(session)));
-      await this.#admit(user, id, oldId);
+      await this.#admit(user, id, session, oldId);
     } catch (error) {
       carrier.session = old;
       carrier.sessionID = oldId;
