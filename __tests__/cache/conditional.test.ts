@@ -2,13 +2,12 @@ import { describe, expect, it } from "@jest/globals";
 import type { IncomingHttpHeaders } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Middleware } from "express-redis-kit";
-import { describeBackends } from "../support/backends.ts";
+import { type Backend, describeBackends } from "../support/backends.ts";
 import { watchCache } from "../support/cache.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { send } from "../support/raw.ts";
 import { until } from "../support/redis-server.ts";
 import { EXPRESSES, type Handler, SHELLS, type Shell } from "../support/shells.ts";
-import { type Backend } from "../support/backends.ts";
 
 async function start({ listener }: Shell, backend: Backend, handler: Handler, ttl = "60s") {
   const kit = makeKit(backend.options());

@@ -71,9 +71,6 @@ describe.each(SHELLS)("header fields under $name", ({ listener }) => {
       expect((await send(url)).headers["x-late"]).toBe("1");
       await log.settled(1);
       expect((await send(url)).headers["x-late"]).toBe("2");
-      const [key] =
-        backend.name === "redis" ? await backend.server().client.keys("cache:site:@*") : [];
-      expect(key).toBeUndefined();
     });
 
     it("that the handler set are served as they were: lists, arrays and all", async () => {
@@ -99,8 +96,7 @@ describe.each(SHELLS)("header fields under $name", ({ listener }) => {
           response.setHeader("Content-Disposition", 'inline; filename="é.txt"');
           response.end("x");
         }),
-      ).catch(() => "");
-      expect(url).not.toBe("");
+      );
       const miss = (await send(url)).headers;
       await log.settled(1);
       const hit = (await send(url)).headers;

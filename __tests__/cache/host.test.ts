@@ -27,7 +27,7 @@ describe.each(EXPRESSES)("the host under $name", ({ express }) => {
       };
     }
 
-    it("is part of the variant, and its case is not", async () => {
+    it("is part of the variant, its port included", async () => {
       const ask = await start(false);
       expect(await ask({ Host: "one.test" })).toEqual({
         text: "http://one.test/ false",

@@ -5,6 +5,7 @@ import { describeBackends } from "../support/backends.ts";
 import { watchCache } from "../support/cache.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { send, textOf } from "../support/raw.ts";
+import { startRedis } from "../support/redis-server.ts";
 import { EXPRESSES, SHELLS } from "../support/shells.ts";
 
 /** Long enough that nothing expires, short enough that nothing is left. */
@@ -101,7 +102,7 @@ describe.each(EXPRESSES)("routes under $name", ({ name, express }) => {
   });
 
   it("bypasses in production where the key would be incomplete", async () => {
-    const server = await (await import("../support/redis-server.ts")).startRedis();
+    const server = await startRedis();
     try {
       const kit = makeKit({ redis: server.url }, { NODE_ENV: "production", SESSION_SECRET: "x" });
       const app = express();
@@ -114,6 +115,24 @@ describe.each(EXPRESSES)("routes under $name", ({ name, express }) => {
         );
       }
       expect(await server.client.dbsize()).toBe(0);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("goes without a cache in production where a second route has the same template", async () => {
+    const server = await startRedis();
+    try {
+      const kit = makeKit({ redis: server.url }, { NODE_ENV: "production", SESSION_SECRET: "x" });
+      const app = express();
+      app.get("/one/:id", kit.cache("thing", PUBLIC), echo);
+      app.get("/two/:id", kit.cache("thing", PUBLIC), echo);
+      await request(app).get("/one/1").expect(200);
+      const second = await request(app).get("/two/1").expect(200);
+      expect(second.text).toBe("/two/1");
+      expect(second.headers["cache-status"]).toBe(
+        "express-redis-kit; fwd=bypass; detail=template-conflict",
+      );
     } finally {
       await server.stop();
     }

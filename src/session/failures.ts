@@ -1,7 +1,7 @@
 /** How signing in and saving fail, in words. */
 import { KitError } from "../errors.ts";
 
-export function guardUnreachable(cause: unknown): KitError {
+export function guardUnreachable(cause?: unknown): KitError {
   return new KitError("GUARD_UNREACHABLE", {
     message:
       "The login could not be completed: the guard that ends the user's other sessions did not answer. Nobody was signed in; the user's previous session may have ended.",

@@ -250,6 +250,11 @@ export class Ledger {
     );
   }
 
+  /** As {@link destroy}, for an id that was signed in under a new one; a failure is reported and harms nothing. */
+  async retire(id: string): Promise<void> {
+    await this.destroy(id).catch(this.#report("deleting a session"));
+  }
+
   async leave(user: string, id: string): Promise<void> {
     await this.#fence.leave(user, id).catch(this.#report("leaving a user's sessions"));
   }

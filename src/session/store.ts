@@ -56,6 +56,8 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   readonly #stored = new WeakMap<object, Stored>();
   /** Session objects whose id was there before their request. */
   readonly #loaded = new WeakSet<object>();
+  /** Session objects whose sign-in failed; what they hold is not stored any more. */
+  readonly #refused = new WeakSet<object>();
   readonly #writing = new WeakMap<object, Promise<void>>();
   /** Ids whose expiry was moved lately, each for a twentieth of its session's lifetime. */
   readonly #prolonged = new LRUCache<string, true>({ max: MOST_PROLONGED });
@@ -162,6 +164,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
   }
 
   async #writeNow(id: string, session: LiveSession, formerId?: string): Promise<void> {
+    if (this.#refused.has(session)) throw guardUnreachable();
     const data = toJson(session);
     if (this.#options.dropsBlank === true && this.isBlank(session)) return;
     const before = this.#stored.get(session);
@@ -174,18 +177,21 @@ export class KitSessionStore extends RedisStore implements SigningStore {
       this.#stored.set(session, saved.stored);
       if (saved.data !== data) adopt(session, data, saved.data);
     }
-    if (user !== undefined && user !== before?.user) await this.#admit(user, id, session, formerId);
-    if (formerId !== undefined) await this.#ledger.destroy(formerId);
+    if (user !== undefined && user !== before?.user) {
+      await this.#admit(user, id, session, formerId);
+    }
+    if (formerId !== undefined) await this.#ledger.retire(formerId);
     if (before?.user !== undefined && before.user !== user)
       await this.#ledger.leave(before.user, id);
   }
 
-  /** Fails closed: where the claim is not known to have run, no one may hold the id. */
-  async #admit(user: string, id: string, session: object, formerId?: string): Promise<void> {
+  /** Fails closed: where the claim is not known to have run, no one may hold the id, and no cookie speaks of it. */
+  async #admit(user: string, id: string, session: LiveSession, formerId?: string): Promise<void> {
     try {
       await this.#ledger.admit(user, id, formerId);
     } catch (error) {
-      this.#stored.delete(session); // Another save has to sign in anew.
+      this.#refused.add(session);
+      if (session.req?.session === session) this.generate(session.req);
       await this.#ledger.discard(id);
       throw guardUnreachable(error);
     }
