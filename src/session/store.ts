@@ -122,11 +122,21 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     } catch (error) {
       return answer(Promise.reject(error), callback);
     }
-    if (!this.#loaded.has(live)) return answer(this.#write(id, live), callback);
+    if (!this.#loaded.has(live)) return answer(this.#writeSignIn(live), callback);
     // Against fixation: an id that came in by cookie is not the one that gets signed in. The shell
     // reads the request's session for its cookie only after this call.
-    const renewed = this.#renew(live);
-    return answer(this.#write(renewed.id, renewed, id), callback);
+    return answer(this.#writeSignIn(this.#renew(live), id), callback);
+  }
+
+  /** A save that signs in. If it fails, nothing of it may be saved later, and no cookie may speak of it. */
+  async #writeSignIn(session: LiveSession, formerId?: string): Promise<void> {
+    try {
+      await this.#write(session.id, session, formerId);
+    } catch (error) {
+      this.#refused.add(session);
+      if (session.req?.session === session) this.generate(session.req);
+      throw error;
+    }
   }
 
   /** A save in which a user appears, or another one. */
@@ -177,21 +187,17 @@ export class KitSessionStore extends RedisStore implements SigningStore {
       this.#stored.set(session, saved.stored);
       if (saved.data !== data) adopt(session, data, saved.data);
     }
-    if (user !== undefined && user !== before?.user) {
-      await this.#admit(user, id, session, formerId);
-    }
+    if (user !== undefined && user !== before?.user) await this.#admit(user, id, formerId);
     if (formerId !== undefined) await this.#ledger.retire(formerId);
     if (before?.user !== undefined && before.user !== user)
       await this.#ledger.leave(before.user, id);
   }
 
-  /** Fails closed: where the claim is not known to have run, no one may hold the id, and no cookie speaks of it. */
-  async #admit(user: string, id: string, session: LiveSession, formerId?: string): Promise<void> {
+  /** Fails closed: where the claim is not known to have run, no one may hold the id. */
+  async #admit(user: string, id: string, formerId?: string): Promise<void> {
     try {
       await this.#ledger.admit(user, id, formerId);
     } catch (error) {
-      this.#refused.add(session);
-      if (session.req?.session === session) this.generate(session.req);
       await this.#ledger.discard(id);
       throw guardUnreachable(error);
     }
@@ -219,7 +225,7 @@ export class KitSessionStore extends RedisStore implements SigningStore {
     try {
       if (this.#options.userOf(toJson(session)) !== user) throw userNotFound();
       this.#stored.set(session, await this.#ledger.create(id, toJson(session)));
-      await this.#admit(user, id, session, oldId);
+      await this.#admit(user, id, oldId);
     } catch (error) {
       carrier.session = old;
       carrier.sessionID = oldId;
