@@ -2,13 +2,14 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
-import expressSession, { type CookieOptions, type Store } from "express-session";
+import expressSession, { type Store } from "express-session";
 import onHeaders from "on-headers";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
 import type { Trust } from "../config/trust-proxy.ts";
 import { checkOptions, type Duration, parseFunction } from "../validate.ts";
+import { printCookie } from "./cookie.ts";
 import {
   parseTimeouts,
   planSession,
@@ -44,10 +45,8 @@ function setCookies(response: ServerResponse): string[] {
 
 function expiredCookie(request: IncomingMessage, { name, cookie: given }: SessionPlan): string {
   const { secure, ...attributes } = typeof given === "function" ? given(request as Request) : given;
-  const cookie = new (expressSession.Cookie as unknown as new (options: CookieOptions) => {
-    serialize(name: string, value: string): string;
-  })({ ...attributes, secure: secure === true, maxAge: undefined, expires: new Date(0) });
-  return cookie.serialize(name, "");
+  const past = { maxAge: undefined, expires: new Date(0) };
+  return printCookie(name, "", { ...attributes, secure: secure === true, ...past });
 }
 
 /** Corrects what the shell sent: no cookie for an empty session, and a stale one is taken back. */

@@ -1,8 +1,5 @@
 /** What session() can be told, checked once. */
-import expressSession, {
-  type CookieOptions,
-  type SessionOptions as ShellOptions,
-} from "express-session";
+import type { CookieOptions, SessionOptions as ShellOptions } from "express-session";
 import type { Request, Response } from "express";
 import type { Config } from "../config.ts";
 import { KitError } from "../errors.ts";
@@ -15,6 +12,7 @@ import {
   parseFunction,
   parseSecrets,
 } from "../validate.ts";
+import { printCookie } from "./cookie.ts";
 import { standardUser, textualUser, type UserOf } from "./record.ts";
 
 /** express-session's options that keep their names and meaning. */
@@ -199,10 +197,7 @@ function trySerialize(name: string, cookie: CookieOptions): void {
   const isAuto = (cookie.sameSite as unknown) === "auto";
   const attributes = { ...cookie, secure: true, ...(isAuto && { sameSite: "lax" }) };
   try {
-    const sample = new (expressSession.Cookie as unknown as new (options: object) => {
-      serialize(name: string, value: string): string;
-    })(attributes);
-    sample.serialize(name, "s:id");
+    printCookie(name, "s:id", attributes as CookieOptions);
   } catch (cause) {
     throw new KitError("INVALID_COOKIE", {
       message: `These cookie options make no cookie: ${(cause as Error).message}.`,
