@@ -69,7 +69,7 @@ export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {
       : { bypass: "no-scope", isPersonal: false };
   }
   const user = plan.scope === "user" ? userOf(request) : undefined;
-  if (user !== undefined) return { variant: `user=${user}` };
+  if (user !== undefined && user !== "") return { variant: `user=${user}` };
   const reason = personal(request, plan);
   return reason === undefined ? { variant: "anonymous" } : { bypass: reason, isPersonal: true };
 }
