@@ -47,6 +47,22 @@ describe("no byte of A reaches B", () => {
     }
   });
 
+  it("where the user is there, but has an empty id", async () => {
+    const kit = makeKit();
+    const app = express();
+    app.use((req, _res, next) => {
+      Object.assign(req, { user: { id: "", mail: req.get("mail") } });
+      next();
+    });
+    app.get("/", kit.cache("page", { scope: "user" }), (req, res) => {
+      res.json((req as unknown as { user: { mail: string } }).user.mail);
+    });
+    const url = await serve(app);
+    for (const mail of ["alice", "bob"]) {
+      expect(textOf(await send(url, { headers: { mail } }))).toBe(JSON.stringify(mail));
+    }
+  });
+
   it("where a GET brings a body along, which no key holds", async () => {
     const url = await serve(appOf((req) => (req.body as { q?: string } | undefined)?.q ?? "clean"));
     const body = JSON.stringify({ q: "POISON" });

@@ -17,7 +17,10 @@ async function start(options: Partial<Options>) {
     res.sendStatus(Number(req.params.status));
   });
   const url = await serve(app);
-  return { waiting, ask: async (path: string) => (await fetch(url + path)).status };
+  return {
+    waiting,
+    ask: async (path: string) => (await fetch(url + path, { redirect: "manual" })).status,
+  };
 }
 
 describe("what the store of one's own express-rate-limit call gives back", () => {
@@ -35,6 +38,19 @@ describe("what the store of one's own express-rate-limit call gives back", () =>
     const { ask } = await start({ skipFailedRequests: true });
     expect(await ask("/200")).toBe(200);
     for (let again = 0; again < 5; again++) expect(await ask("/200")).toBe(429);
+  });
+});
+
+describe("a refusal that counts as a success", () => {
+  it.each<[string, Partial<Options>]>([
+    ["by a redirect", { handler: (_req, res) => res.redirect("/slow-down") }],
+    ["by its status", { statusCode: 200 }],
+    ["by requestWasSuccessful", { requestWasSuccessful: (_req, res) => res.statusCode === 429 }],
+  ])("%s gives back no attempt of anybody's", async (_how, options) => {
+    const { ask } = await start({ limit: 3, skipSuccessfulRequests: true, ...options });
+    let handled = 0;
+    for (let again = 0; again < 20; again++) if ((await ask("/401")) === 401) handled += 1;
+    expect(handled).toBe(3);
   });
 });
 
