@@ -71,6 +71,27 @@ describe("a response that waits for its purge", () => {
     expect(body).toBe(JSON.stringify({ ok: "a".repeat(50) }));
   });
 
+  it("whose header had left goes out whole, though an error follows", async () => {
+    const { url } = await start((_req, res) => {
+      res.write("begun, ");
+      res.end("done");
+      throw new Error("too late");
+    });
+    expect(await (await put(url)).text()).toBe("begun, done");
+  });
+
+  it("takes no byte after its end, and says so to whoever wrote it", async () => {
+    const told: unknown[] = [];
+    const { url } = await start((_req, res) => {
+      res.write("begun, ");
+      res.end("done");
+      res.flushHeaders();
+      res.write("EXTRA", (error) => told.push((error as { code?: string } | undefined)?.code));
+    });
+    expect(await (await put(url)).text()).toBe("begun, done");
+    expect(told).toEqual(["ERR_STREAM_WRITE_AFTER_END"]);
+  });
+
   it("of a kind that Node refuses throws in the handler", async () => {
     const { url, seen } = await start((_req, res) => {
       res.end(42);

@@ -4,35 +4,39 @@ import { types } from "node:util";
 
 type Call = (...args: unknown[]) => unknown;
 
-/** What changes a header; while the answer is given but held, each is as if the header had been sent. */
-const CHANGES = [
-  "setHeader",
-  "setHeaders",
-  "appendHeader",
-  "removeHeader",
-  "writeHead",
-  "write",
-  "flushHeaders",
-];
-
 function headersSent(): never {
   throw Object.assign(new Error("Cannot change a response after it was ended"), {
     code: "ERR_HTTP_HEADERS_SENT",
   });
 }
 
+/** Bytes that come after the end are not part of the answer. */
+function lateWrite(...args: unknown[]): boolean {
+  const callback = args.find((argument) => typeof argument === "function");
+  const error = Object.assign(new Error("write after end"), { code: "ERR_STREAM_WRITE_AFTER_END" });
+  if (callback) queueMicrotask(() => callback(error));
+  return false;
+}
+
+/** What a response does while its answer is given but held: as Node's does once it has ended. */
+const HELD: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
+  setHeader: headersSent,
+  setHeaders: headersSent,
+  appendHeader: headersSent,
+  removeHeader: headersSent,
+  writeHead: headersSent,
+  flushHeaders: () => {},
+  write: lateWrite,
+};
+
 /** Freezes status and header as they stand; answers what thaws them. */
 function freeze(response: ServerResponse): () => void {
   const { statusCode, statusMessage } = response;
-  const own = [...CHANGES, "headersSent"].map(
+  const own = [...Object.keys(HELD), "headersSent"].map(
     (name) => [name, Object.getOwnPropertyDescriptor(response, name)] as const,
   );
-  for (const name of CHANGES) {
-    Object.defineProperty(response, name, {
-      value: headersSent,
-      configurable: true,
-      writable: true,
-    });
+  for (const [name, value] of Object.entries(HELD)) {
+    Object.defineProperty(response, name, { value, configurable: true, writable: true });
   }
   Object.defineProperty(response, "headersSent", { get: () => true, configurable: true });
   const release = guardSocket(response);
@@ -92,7 +96,7 @@ export function beforeEnd(response: ServerResponse, work: () => Promise<void>): 
     if (!isBody(args[0])) return end.apply(response, args);
     isEnding = true;
     if (response.statusCode >= 400) return end.apply(response, args);
-    const thaw = response.headersSent ? () => {} : freeze(response);
+    const thaw = freeze(response);
     const finish = async (): Promise<void> => {
       await run();
       thaw();
