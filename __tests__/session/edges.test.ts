@@ -61,6 +61,23 @@ describeBackends(
       expect(me.body.data.userId).toBe("7");
     });
 
+    it("judged by the session's own cookie, which the application may have changed", async () => {
+      const { app, url } = await start({ cookie: { secure: true } });
+      const codes: string[] = [];
+      app.post("/own/:secure", (req, res) => {
+        req.session.cookie.secure = req.params.secure === "secure";
+        Object.assign(req.session, { userId: "9" });
+        req.session.save((error?: { code: string }) => {
+          codes.push(error?.code ?? "saved");
+          res.end();
+        });
+      });
+      await request(url).post("/own/secure");
+      const plain = await request(url).post("/own/plain");
+      expect(codes).toEqual(["COOKIE_NOT_SENDABLE", "saved"]);
+      expect(cookiesOf(plain)).toHaveLength(1);
+    });
+
     it("for a loaded session whose header, cookie and all, has left", async () => {
       const { app, url } = await start({ rolling: true });
       const codes: string[] = [];

@@ -67,6 +67,20 @@ describeBackends("a save in which a user appears", (backend) => {
     }
   });
 
+  it.each([[""], [false], [null]])(
+    "and one in which it becomes %j signs out, and is saved",
+    async (userId) => {
+      const url = await serve(start());
+      const browser = request.agent(url);
+      await browser.post("/login").send({ user: "7" });
+      await browser.post("/set").send({ userId, note: "bye" }).expect(200);
+      expect((await browser.get("/")).body.data).toEqual({ userId, note: "bye" });
+      if (backend.name !== "redis") return;
+      expect(await backend.server().client.exists("user:7:sessions")).toBe(0);
+      expect(await backend.server().client.keys("user:*")).toEqual([]);
+    },
+  );
+
   it("follows the option `user`, whatever id it answers", async () => {
     const user = (session: Record<string, unknown>) => session["account"] as string;
     const url = await serve(start({ user }));
@@ -78,7 +92,7 @@ describeBackends("a save in which a user appears", (backend) => {
     expect(refused.body.code).toBe("INVALID_OPTION");
   });
 
-  it.each([{ userId: "" }, { userId: "undefined" }, { userId: {} }, { passport: { user: {} } }])(
+  it.each([{ userId: " " }, { userId: "undefined" }, { userId: {} }, { passport: { user: {} } }])(
     "that is none is refused: %j",
     async (data) => {
       const app = start();

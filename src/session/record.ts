@@ -92,11 +92,16 @@ export function tombstone(ended: SessionEnded): string {
 /** Finds the user that a session is signed in as. */
 export type UserOf = (session: Record<string, unknown>) => string | undefined;
 
+/** What an application writes in the place of a user to sign out. */
+function isNobody(user: unknown): boolean {
+  return user === undefined || user === null || user === "" || user === false;
+}
+
 /** A `user` option, made to answer text: an id's text, nothing for nobody, and an empty text for a user without an id. */
 export function textualUser(userOf: (session: Record<string, unknown>) => unknown): UserOf {
   return (session) => {
     const user = userOf(session);
-    return user === undefined || user === null ? undefined : (idText(user) ?? "");
+    return isNobody(user) ? undefined : (idText(user) ?? "");
   };
 }
 
@@ -107,7 +112,7 @@ export function textualUser(userOf: (session: Record<string, unknown>) => unknow
 export function standardUser(session: Record<string, unknown>): string | undefined {
   const passport = session["passport"] as { user?: unknown } | undefined;
   const user = session["userId"] ?? passport?.user;
-  if (user === undefined || user === null) return undefined;
+  if (isNobody(user)) return undefined;
   const { id, _id: key } = user as { id?: unknown; _id?: unknown };
   return idText(user) ?? idText(id) ?? idText(key) ?? "";
 }

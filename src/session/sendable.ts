@@ -1,6 +1,7 @@
 /** Whether a session's cookie can be sent in answer to a request. */
 import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
+import type { CookieOptions } from "express-session";
 import { KitError } from "../errors.ts";
 import { type KnownRequest, originalUrl } from "../request.ts";
 import { signInTooLate } from "./failures.ts";
@@ -21,14 +22,18 @@ function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boo
   );
 }
 
+function optionsOf(request: KnownRequest, { cookie }: SessionPlan): CookieOptions {
+  return typeof cookie === "function" ? cookie(request as unknown as Request) : cookie;
+}
+
 /**
  * Before a sign-in ends the user's other session: can the new one's cookie reach the client at all?
  *
+ * @param own the session's own cookie, where there is one already; the application may have changed it
  * @throws KitError `COOKIE_NOT_SENDABLE`
  */
-export function checkSendable(request: KnownRequest, plan: SessionPlan): void {
-  const options =
-    typeof plan.cookie === "function" ? plan.cookie(request as unknown as Request) : plan.cookie;
+export function checkSendable(request: KnownRequest, plan: SessionPlan, own?: CookieOptions): void {
+  const options = own ?? optionsOf(request, plan);
   const [pathname = "/"] = originalUrl(request).split("?", 1);
   if (!pathname.startsWith(options.path ?? "/")) throw outsideOfPath(pathname, options.path!);
   if (options.secure !== true || isSecureToShell(request, plan.proxy)) return;
@@ -61,5 +66,5 @@ export function checkReachable(
   if (request === undefined || state === undefined) return;
   if (state.response.headersSent) {
     if (isLoaded || state.sentId !== id) throw signInTooLate();
-  } else checkSendable(request, state.plan);
+  } else checkSendable(request, state.plan, (request as Partial<Request>).session?.cookie);
 }
