@@ -167,6 +167,26 @@ describe("session()", () => {
     expect(() => makeKit().session({ cookie })).toThrow(expect.objectContaining({ code }));
   });
 
+  it("of several cookie paths serves each request by the one that matches", async () => {
+    const kit = makeKit();
+    const app = express();
+    app.use(kit.session({ name: "a", cookie: { path: "/admin" } }));
+    app.use(kit.session({ name: "b", cookie: { path: "/shop" } }));
+    app.get("/:where/in", async (req, res) => {
+      await kit.login(req, req.params.where);
+      res.end();
+    });
+    app.get("/:where/me", (req, res) => {
+      res.json(req.session.userId ?? null);
+    });
+    const browser = request.agent(await serve(app));
+    for (const where of ["admin", "shop"]) {
+      const login = await browser.get(`/${where}/in`).expect(200);
+      expect(cookiesOf(login)).toHaveLength(1);
+      expect((await browser.get(`/${where}/me`)).body).toBe(where);
+    }
+  });
+
   it("of a second kit on one request says that it does nothing", async () => {
     const lines: string[] = [];
     const log = { info: () => {}, error: () => {}, warn: (line: string) => void lines.push(line) };

@@ -92,7 +92,8 @@ export function createSession(
 
     return function session(request, response, next) {
       const earlier = findState(request);
-      if (earlier) {
+      // One whose cookie's path did not match has left the request to the next, as in the shell.
+      if (earlier && (request as Partial<Request>).session !== undefined) {
         if (earlier.kit !== context) context.notices.add(TWO_KITS);
         return next();
       }
@@ -109,7 +110,9 @@ export function createSession(
       setState(request, state);
       defineSecure(request, config.trust);
       // Listeners run in reverse: registered before the shell's, this one sees what the shell set.
-      onHeaders(response, () => correctCookie(request, state));
+      onHeaders(response, () => {
+        if (findState(request) === state) correctCookie(request, state);
+      });
       let isReading = true;
       const proceed = (error?: unknown): void => {
         // The shell calls again, after the response, for a save that failed.
