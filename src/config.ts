@@ -3,7 +3,8 @@ import { KitError } from "./errors.ts";
 import { createKeys } from "./keys.ts";
 import { parseRedisOptions, type RedisOptions } from "./config/redis-options.ts";
 import type { Target } from "./config/redis-target.ts";
-import { parseRedisUrl } from "./config/redis-url.ts";
+import type { CredentialsProvider } from "./config/credentials.ts";
+import { chooseTarget, type Env, variable } from "./config/choose-target.ts";
 import { judgeTls } from "./config/tls-policy.ts";
 import { readTlsSettings, type TlsSettings } from "./config/tls-settings.ts";
 import { compileTrust, type Trust, type TrustProxy } from "./config/trust-proxy.ts";
@@ -13,6 +14,7 @@ import {
   invalidOption,
   LONGEST_TIMER,
   parseDuration,
+  parseFunction,
   parseSecrets,
   show,
 } from "./validate.ts";
@@ -50,6 +52,14 @@ export interface KitOptions {
   allowPlaintext?: readonly string[];
   /** Hosts whose certificate production need not verify. */
   allowUnverifiedTls?: readonly string[];
+  /**
+   * For functions that are paused between requests: the platform's own `waitUntil`, as Vercel and others
+   * offer it. The kit then closes its connection `idleTimeout` after the last command, holds the function
+   * awake until that is done, and opens it again with the next command. Default: the connection stays.
+   */
+  waitUntil?: (work: Promise<unknown>) => void;
+  /** Closes the connection this long after the last command. Default: `'5s'` with `waitUntil`, else never. */
+  idleTimeout?: Duration;
   /** Whose X-Forwarded headers are believed where Express does not say it (plain connect, node:http). Default: nobody's. */
   trustProxy?: TrustProxy;
   /** Signs session cookies; the first signs, all verify. As `SESSION_SECRET`. */
@@ -59,9 +69,6 @@ export interface KitOptions {
   /** Default: `console`. */
   logger?: Logger;
 }
-
-/** The `source` of a configuration that nobody made. */
-export const NOTHING = "nothing configured";
 
 /** What the kit runs on. */
 export interface Config {
@@ -74,6 +81,12 @@ export interface Config {
   readonly namespace: string;
   readonly deadline: number;
   readonly connectDeadline: number;
+  readonly credentials: CredentialsProvider | undefined;
+  /** Milliseconds between renewals of live connections. */
+  readonly refresh: number | undefined;
+  readonly waitUntil: KitOptions["waitUntil"];
+  /** Milliseconds after the last command. */
+  readonly idleTimeout: number | undefined;
   /** Decides whether the hop at this address is a trusted proxy. */
   readonly trust: Trust;
   readonly secrets: readonly string[] | undefined;
@@ -84,13 +97,13 @@ export interface Config {
   readonly logger: Logger;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 const OPTIONS: readonly (keyof KitOptions)[] = [
   "redis",
   "namespace",
   "deadline",
   "connectDeadline",
+  "waitUntil",
+  "idleTimeout",
   "allowPlaintext",
   "allowUnverifiedTls",
   "trustProxy",
@@ -98,11 +111,6 @@ const OPTIONS: readonly (keyof KitOptions)[] = [
   "cache",
   "logger",
 ];
-
-/** Reads a variable; one that is set but blank counts as not set. */
-function variable(env: Env, name: string): string | undefined {
-  return env[name]?.trim() || undefined;
-}
 
 /**
  * Resolves options and environment.
@@ -114,7 +122,12 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
   checkOptions("createKit().cache", options.cache ?? {}, ["scope"]);
   const environment = environmentOf(env);
   const redis = parseRedisOptions(options.redis);
-  const { target, source } = targetOf(options, redis, env, environment);
+  const { target, source } = chooseTarget(
+    options.redis === false,
+    redis,
+    env,
+    environment !== "production",
+  );
   const tls = readTlsSettings(redis, (name) => variable(env, name), target);
   createKeys(options.namespace ?? "");
   const question = {
@@ -147,6 +160,12 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
       options.connectDeadline ?? 3000,
       LONGEST_TIMER,
     ),
+    credentials: redis.credentials,
+    refresh:
+      redis.refresh === undefined
+        ? undefined
+        : parseDuration("redis.refresh", redis.refresh, LONGEST_TIMER),
+    ...idlingOf(options),
     trust: compileTrust(options.trustProxy),
     secrets: secretsOf(options.secret, variable(env, "SESSION_SECRET")),
     cacheScope: scopeOf(options.cache?.scope),
@@ -154,6 +173,19 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     warnings: Object.freeze(warnings),
     logger: loggerOf(options.logger),
   });
+}
+
+function idlingOf({
+  waitUntil,
+  idleTimeout,
+}: KitOptions): Pick<Config, "waitUntil" | "idleTimeout"> {
+  parseFunction("waitUntil", waitUntil);
+  const after = idleTimeout ?? (waitUntil && "5s");
+  return {
+    waitUntil,
+    idleTimeout:
+      after === undefined ? undefined : parseDuration("idleTimeout", after, LONGEST_TIMER),
+  };
 }
 
 function environmentOf(env: Env): Config["environment"] {
@@ -174,55 +206,6 @@ function isYes(env: Env, name: string): boolean {
     message: `${name} is set, but to neither true nor false.`,
     fix: `Set ${name}=true, or remove it.`,
   });
-}
-
-/** Options, then Upstash, then `REDIS_URL`, then nothing. */
-function targetOf(
-  options: KitOptions,
-  redis: RedisOptions,
-  env: Env,
-  environment: Config["environment"],
-): { target: Target; source: string } {
-  if (redis.url !== undefined) {
-    const target = parseRedisUrl(redis.url, "The option `redis`", redis.token);
-    return { target, source: "options" };
-  }
-  const configured = options.redis === false ? undefined : targetOfEnvironment(env, redis.token);
-  if (configured) return configured;
-  if (environment !== "production")
-    return { target: { kind: "memory" }, source: options.redis === false ? "options" : NOTHING };
-  throw new KitError("REDIS_NOT_CONFIGURED", {
-    message:
-      options.redis === false
-        ? "`redis: false` asks for memory, which production cannot run on: every instance would count and remember for itself."
-        : "No Redis is configured, and production cannot run in memory: every instance would count and remember for itself.",
-    fix: "Set REDIS_URL=rediss://…, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or pass createKit({ redis }).",
-  });
-}
-
-function targetOfEnvironment(
-  env: Env,
-  givenToken: string | undefined,
-): { target: Target; source: string } | undefined {
-  for (const prefix of ["UPSTASH_REDIS_REST", "KV_REST_API"]) {
-    const url = variable(env, `${prefix}_URL`);
-    const token = variable(env, `${prefix}_TOKEN`);
-    if (url !== undefined && token !== undefined) {
-      return { target: parseRedisUrl(url, `${prefix}_URL`, token), source: `${prefix}_URL` };
-    }
-    if (url === undefined && token === undefined) continue;
-    const missing = `${prefix}_${url === undefined ? "URL" : "TOKEN"}`;
-    throw new KitError("INVALID_ENVIRONMENT", {
-      message: `${missing} is missing, while its other half is set.`,
-      fix: `Set ${missing} too, or remove the other.`,
-    });
-  }
-  const url = variable(env, "REDIS_URL");
-  if (url === undefined) return undefined;
-  return {
-    target: parseRedisUrl(url, "REDIS_URL", givenToken ?? variable(env, "REDIS_TOKEN")),
-    source: "REDIS_URL",
-  };
 }
 
 /** A switch, a pattern or a URL in the place of a host. */

@@ -14,6 +14,12 @@ export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
 export type { CacheDefaults, DefaultScope, KitOptions, Logger } from "./config.ts";
 export type { RedisOptions } from "./config/redis-options.ts";
+export type {
+  Credentials,
+  CredentialsProvider,
+  CredentialsReason,
+  CredentialsRequest,
+} from "./config/credentials.ts";
 export type { TrustProxy } from "./config/trust-proxy.ts";
 export type { Duration } from "./validate.ts";
 export type { Middleware } from "./request.ts";
@@ -45,7 +51,7 @@ export type {
   SessionEndedEvent,
 } from "./observe/events.ts";
 export type { Params } from "./cache/template.ts";
-export type { ConnectionState } from "./connection/port.ts";
+export type { ConnectionState, Guarantee } from "./connection/port.ts";
 export type { Health } from "./observe/health.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import { openWatched, rejection } from "../support/connections.ts";
 import { createLog, makeKit } from "../support/kit.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";

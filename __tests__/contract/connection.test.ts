@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type { Connection } from "../../src/connection/port.ts";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import { openWatched, rejection } from "../support/connections.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
 import { addMember } from "../support/scripts.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import express from "express";
 import request from "supertest";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import { fixedWindow } from "../../src/rate-limit/fixed-window.ts";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit, serve } from "../support/kit.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import { slidingWindow } from "../../src/rate-limit/sliding-window.ts";
 
 const KEY = "ratelimit:test:1";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
 import type { Connection } from "../../src/connection/port.ts";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Script } from "../../src/connection/script.ts";
 import { tokenScript } from "../../src/cache/store.ts";
 import { fixedWindow } from "../../src/rate-limit/fixed-window.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import express, { type Express } from "express";
 import request from "supertest";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Connection } from "../../src/connection/port.ts";
 import { login, logout } from "../../src/session/login.ts";
 import { createSession } from "../../src/session/middleware.ts";

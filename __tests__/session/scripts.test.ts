@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Argument, Script } from "../../src/connection/script.ts";
 import { claimScript, swapScript } from "../../src/session/fence.ts";
 import { saveScript } from "../../src/session/save.ts";

@@ -1,6 +1,6 @@
 /** A script's Lua on a real server, with a clock that the test holds instead of the server's own. */
 import type { Redis } from "ioredis";
-import { createMemory } from "../../src/connection/memory.ts";
+import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Connection } from "../../src/connection/port.ts";
 import type { Argument, Script } from "../../src/connection/script.ts";
 
@@ -43,6 +43,7 @@ export function createTwins(client: Redis): Twins & { readonly memory: Connectio
     name: "probe",
     lua: "",
     sha: "",
+    keyLocking: { lua: "", sha: "" },
     run: (database) => {
       ttlOf = (key) => database.pttl(key) ?? -2;
       return null;

@@ -1,5 +1,13 @@
 /** The option `redis`: a URL, its parts, or `false` for memory. */
-import { checkOptions, invalidOption, parseFunction } from "../validate.ts";
+import {
+  checkOptions,
+  type Duration,
+  invalidOption,
+  LONGEST_TIMER,
+  parseDuration,
+  parseFunction,
+} from "../validate.ts";
+import type { CredentialsProvider } from "./credentials.ts";
 
 /** How Redis is reached, where a URL alone does not say it. */
 export interface RedisOptions {
@@ -7,6 +15,13 @@ export interface RedisOptions {
   url?: string;
   /** The password where the URL holds none; the bearer token of an `https:` URL. */
   token?: string;
+  /**
+   * In place of a password or token that stands in the configuration: asked on every connect, so that
+   * passwords rotate without a restart.
+   */
+  credentials?: CredentialsProvider;
+  /** How often live connections ask `credentials` and authenticate anew. Default: when it calls for it. */
+  refresh?: Duration;
   /** The certificate authority: PEM text or the path of a file. Default: Node's own list. */
   ca?: string;
   /** The client's certificate for mutual TLS: PEM text or the path of a file. */
@@ -28,7 +43,13 @@ export function parseRedisOptions(value: unknown): RedisOptions {
   if (value === undefined || value === false) return {};
   if (typeof value === "string") return { url: value };
   if (value === true) throw invalidOption("redis", value, "a URL, its parts, or false for memory");
-  checkOptions("createKit().redis", value, [...TEXTS, "rejectUnauthorized", "checkServerIdentity"]);
+  checkOptions("createKit().redis", value, [
+    ...TEXTS,
+    "credentials",
+    "refresh",
+    "rejectUnauthorized",
+    "checkServerIdentity",
+  ]);
   const options = value as RedisOptions;
   for (const name of TEXTS) {
     const text: unknown = options[name];
@@ -40,5 +61,15 @@ export function parseRedisOptions(value: unknown): RedisOptions {
     throw invalidOption("redis.rejectUnauthorized", verify, "true or false");
   }
   parseFunction("redis.checkServerIdentity", options.checkServerIdentity);
+  parseFunction("redis.credentials", options.credentials);
+  if (options.refresh !== undefined) {
+    parseDuration("redis.refresh", options.refresh, LONGEST_TIMER);
+    if (options.credentials === undefined) {
+      throw invalidOption("redis.refresh", options.refresh, "given together with `credentials`");
+    }
+  }
+  if (options.credentials !== undefined && options.token !== undefined) {
+    throw invalidOption("redis.token", options.token, "left out where `credentials` gives it");
+  }
   return options;
 }

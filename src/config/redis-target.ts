@@ -19,7 +19,13 @@ export interface RespTarget {
 /** The deployment that a kit talks to. */
 export type Target =
   | { readonly kind: "memory" }
-  | { readonly kind: "rest"; readonly url: string; readonly host: string; readonly token: string }
+  | {
+      readonly kind: "rest";
+      readonly url: string;
+      readonly host: string;
+      /** Undefined where a `credentials` function gives it. */
+      readonly token: string | undefined;
+    }
   | ({ readonly kind: "unix"; readonly path: string } & RespTarget)
   | ({ readonly kind: "standalone" } & Endpoint & RespTarget)
   | ({ readonly kind: "cluster"; readonly nodes: readonly Endpoint[] } & RespTarget)

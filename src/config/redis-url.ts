@@ -10,12 +10,17 @@ function invalid(source: string, message: string, fix: string): KitError {
   return new KitError("INVALID_REDIS_URL", { message: `${source} ${message}`, fix });
 }
 
+/** The token of a target whose `credentials` function gives it later. */
+export const ASKED_LATER: unique symbol = Symbol("asked later");
+
+type Token = string | undefined | typeof ASKED_LATER;
+
 /** Reads a URL (or a comma-separated list of them) without ever quoting it, since it may hold a password. */
-export function parseRedisUrl(text: string, source: string, token?: string): Target {
+export function parseRedisUrl(text: string, source: string, token?: Token): Target {
   return freezeTarget(parse(text, source, token));
 }
 
-function parse(text: string, source: string, token: string | undefined): Target {
+function parse(text: string, source: string, token: Token): Target {
   const trimmed = text.trim();
   if (/^["']/.test(trimmed)) {
     throw invalid(source, "begins with a quotation mark.", "Remove the quotes around the URL.");
@@ -45,7 +50,7 @@ function parse(text: string, source: string, token: string | undefined): Target 
     : parseServers(trimmed, tls, source, token);
 }
 
-function parseRest(text: string, source: string, token: string | undefined): Target {
+function parseRest(text: string, source: string, token: Token): Target {
   const url = toUrl(text, source);
   if (url.username !== "" || url.password !== "") {
     throw invalid(source, "holds credentials.", "Pass the token in its own variable or option.");
@@ -60,10 +65,15 @@ function parseRest(text: string, source: string, token: string | undefined): Tar
       "Set UPSTASH_REDIS_REST_TOKEN (or REDIS_TOKEN beside REDIS_URL).",
     );
   }
-  return { kind: "rest", url: url.href.replace(/\/+$/, ""), host: hostOf(url), token };
+  return {
+    kind: "rest",
+    url: url.href.replace(/\/+$/, ""),
+    host: hostOf(url),
+    token: token === ASKED_LATER ? undefined : token,
+  };
 }
 
-function parseUnix(text: string, source: string, token: string | undefined): Target {
+function parseUnix(text: string, source: string, token: Token): Target {
   const url = toUrl(text, source);
   if (url.hostname !== "" || url.pathname.length < 2) {
     throw invalid(
@@ -76,12 +86,7 @@ function parseUnix(text: string, source: string, token: string | undefined): Tar
   return { kind: "unix", path, ...respOf(url, false, source, token, "") };
 }
 
-function parseServers(
-  text: string,
-  tls: boolean,
-  source: string,
-  token: string | undefined,
-): Target {
+function parseServers(text: string, tls: boolean, source: string, token: Token): Target {
   const [first, ...others] = text.split(",").map((part) => part.trim());
   const url = toUrl(first!, source);
   const resp = respOf(url, tls, source, token, url.pathname);
@@ -118,12 +123,7 @@ function parseServers(
   return { kind: "cluster", nodes: [head, ...nodes], ...resp };
 }
 
-function parseSentinel(
-  text: string,
-  tls: boolean,
-  source: string,
-  token: string | undefined,
-): Target {
+function parseSentinel(text: string, tls: boolean, source: string, token: Token): Target {
   const [, authority = "", rest = ""] = /^[^:]+:\/\/([^/?]*)(.*)$/.exec(text) ?? [];
   const at = authority.lastIndexOf("@");
   const hosts = authority
@@ -174,13 +174,7 @@ function requireHost(host: string, source: string): void {
   if (host === "") throw invalid(source, "names no host.", `Write it as ${EXAMPLE}.`);
 }
 
-function respOf(
-  url: URL,
-  tls: boolean,
-  source: string,
-  token: string | undefined,
-  path: string,
-): RespTarget {
+function respOf(url: URL, tls: boolean, source: string, token: Token, path: string): RespTarget {
   const query = Object.fromEntries(url.searchParams);
   for (const name of Object.keys(query)) {
     if (name === "db" || name === "family") continue;
@@ -204,7 +198,8 @@ function respOf(
   }
   return {
     username: decode(url.username, source) || undefined,
-    password: decode(url.password, source) || token || undefined,
+    password:
+      token === ASKED_LATER ? undefined : decode(url.password, source) || token || undefined,
     db: Number(db),
     tls,
     family: Number(family) as 0 | 4 | 6,

@@ -139,6 +139,12 @@ export function commandFailed(name: string, error: unknown): KitError {
   });
 }
 
+/** Whether a server answered a command with an error of this code, such as `NOSCRIPT`. */
+export function serverSaid(error: unknown, code: string): boolean {
+  const { cause } = error as { cause?: unknown };
+  return cause instanceof Error && cause.message.startsWith(code);
+}
+
 /** ioredis hangs a command's arguments on its errors; session texts and keys do not belong into logs. */
 function bare(error: unknown): unknown {
   if (!(error instanceof Error) || !("command" in error)) return error;

@@ -1,6 +1,6 @@
 /** Development's second chance: Redis where it answers at the start, memory where it does not. */
 import type { KitError } from "../errors.ts";
-import { createMemory } from "./memory.ts";
+import { createMemory } from "./memory/memory.ts";
 import type { Connection } from "./port.ts";
 
 /**

@@ -3,9 +3,9 @@ import type { Config } from "../config.ts";
 import { KitError } from "../errors.ts";
 import { describeTarget, type Target } from "../config/redis-target.ts";
 import { withMemoryFallback } from "./fallback.ts";
-import { createMemory } from "./memory.ts";
+import { createMemory } from "./memory/memory.ts";
 import type { Connection, ConnectionEvents } from "./port.ts";
-import { openTcp, type TcpPlan } from "./tcp.ts";
+import { openTcp, type TcpPlan } from "./tcp/tcp.ts";
 
 /** What {@link openConnection} reports beside a connection's own events. */
 export interface OpenEvents extends ConnectionEvents {

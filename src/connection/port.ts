@@ -10,10 +10,13 @@ export interface SetOptions {
   condition?: "NX" | "XX";
 }
 
+/** What holds on the kit's own connections. */
+export type Guarantee = "deadline" | "at-most-once";
+
 /** What is known of a connection at this moment, without asking the server. */
 export interface ConnectionState {
   /** What stands behind it. */
-  readonly kind: "memory" | "tcp";
+  readonly kind: "memory" | "tcp" | "rest";
   /** `connecting` until the first success, `down` when it was lost after one. */
   readonly state: "connecting" | "ready" | "down" | "closed";
   /** Deployment and address, without credentials. */
@@ -22,6 +25,12 @@ export interface ConnectionState {
   readonly tls: boolean;
   /** The last failure that was not followed by a success. */
   readonly problem: KitError | undefined;
+  /**
+   * What the kit promises on its own connections and cannot on a client that the application brought:
+   * `deadline`, that a command which timed out is not kept and sent later; `at-most-once`, that none
+   * is sent twice. Empty on the kit's own.
+   */
+  readonly unguaranteed: readonly Guarantee[];
 }
 
 /**

@@ -24,14 +24,32 @@ export interface Script<Reply> {
   readonly name: string;
   readonly lua: string;
   readonly sha: string;
+  /**
+   * The same for Upstash, where a script locks the whole database unless its first line allows locks by
+   * key; Redis itself rejects that line, so the two have different SHAs.
+   */
+  readonly keyLocking: { readonly lua: string; readonly sha: string };
   /** The same rule over the in-process database; answers what the Lua answers, after `parse`. */
   run(database: Database, key: string, args: readonly Argument[]): Reply;
   /** Makes a `Reply` of what Redis answers. */
   parse(raw: unknown): Reply;
 }
 
+const KEY_LOCKING = "#!lua flags=allow-key-locking\n";
+
+/** Redis names a script by the SHA-1 of its text. */
+function shaOf(lua: string): string {
+  return createHash("sha1").update(lua).digest("hex");
+}
+
 /** Makes a script; its SHA is computed here, so that no SCRIPT LOAD is ever needed. */
-export function defineScript<Reply>(parts: Omit<Script<Reply>, "sha">): Script<Reply> {
-  const sha = createHash("sha1").update(parts.lua).digest("hex");
-  return Object.freeze({ ...parts, sha });
+export function defineScript<Reply>(
+  parts: Omit<Script<Reply>, "sha" | "keyLocking">,
+): Script<Reply> {
+  const locking = KEY_LOCKING + parts.lua;
+  return Object.freeze({
+    ...parts,
+    sha: shaOf(parts.lua),
+    keyLocking: Object.freeze({ lua: locking, sha: shaOf(locking) }),
+  });
 }

@@ -1,6 +1,6 @@
 /** Asks all keys of one request together: refused if any refuses, and then the others are given back. */
 import type { Context } from "../context.ts";
-import { createMemory } from "../connection/memory.ts";
+import { createMemory } from "../connection/memory/memory.ts";
 import type { Connection } from "../connection/port.ts";
 import { KitError } from "../errors.ts";
 import type { Algorithm, Decision, Quota } from "./algorithm.ts";

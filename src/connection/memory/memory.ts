@@ -1,7 +1,7 @@
 /** The port over this process's memory: the development default, and what limits count on while Redis is away. */
 import { createDatabase, type MemoryDatabase, textOf } from "./database.ts";
-import { kitClosed } from "./diagnosis.ts";
-import type { Connection, ConnectionState } from "./port.ts";
+import { kitClosed } from "../diagnosis.ts";
+import type { Connection, ConnectionState } from "../port.ts";
 
 /** Options of {@link createMemory}. */
 export interface MemoryOptions {
@@ -30,6 +30,7 @@ export function createMemory(options: MemoryOptions = {}): Connection {
     target: "memory",
     tls: false,
     problem: undefined,
+    unguaranteed: [],
   });
   return {
     get: async (key) => open().get(key) ?? null,

@@ -1,9 +1,9 @@
 /** Whether commands may be sent over an ioredis client; since when not, and why. */
 import type { Redis } from "ioredis";
-import type { KitError } from "../errors.ts";
-import { withDeadline } from "./deadline.ts";
-import { type Attempt, diagnose, kitClosed, unavailable } from "./diagnosis.ts";
-import type { ConnectionEvents, ConnectionState } from "./port.ts";
+import type { KitError } from "../../errors.ts";
+import { withDeadline } from "../deadline.ts";
+import { type Attempt, diagnose, kitClosed, unavailable } from "../diagnosis.ts";
+import type { ConnectionEvents, ConnectionState } from "../port.ts";
 
 /** Milliseconds, and what is known of the server. */
 export interface AvailabilityPlan {
@@ -118,6 +118,7 @@ export class Availability {
       target,
       tls,
       problem: this.#problem,
+      unguaranteed: [],
     };
   }
 

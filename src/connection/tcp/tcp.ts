@@ -1,11 +1,11 @@
 /** The port over ioredis: one socket, at most once, every command bounded in time. */
 import { Socket } from "node:net";
 import { Redis, type RedisOptions } from "ioredis";
-import { KitError } from "../errors.ts";
-import { withDeadline } from "./deadline.ts";
-import { commandFailed } from "./diagnosis.ts";
-import type { Connection, ConnectionEvents, SetOptions } from "./port.ts";
-import type { Argument, Script } from "./script.ts";
+import { KitError } from "../../errors.ts";
+import { withDeadline } from "../deadline.ts";
+import { commandFailed } from "../diagnosis.ts";
+import type { Connection, ConnectionEvents, SetOptions } from "../port.ts";
+import type { Argument, Script } from "../script.ts";
 import { openSocket, type SocketPlan } from "./socket.ts";
 import { Availability } from "./availability.ts";
 

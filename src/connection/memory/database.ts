@@ -1,7 +1,7 @@
 /** Redis's keys over a Map: values with an expiry, atomic because JavaScript is. */
 import { LRUCache } from "lru-cache";
-import { commandFailed } from "./diagnosis.ts";
-import type { Database } from "./script.ts";
+import { commandFailed } from "../diagnosis.ts";
+import type { Database } from "../script.ts";
 
 /** Text, bytes or a Set. */
 export type Value = string | Buffer | Set<string>;

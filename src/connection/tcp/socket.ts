@@ -7,8 +7,8 @@
  */
 import { connect as connectNet, isIP, type Socket } from "node:net";
 import { connect as connectTls, TLSSocket, type ConnectionOptions } from "node:tls";
-import { KitError } from "../errors.ts";
-import { type Attempt, diagnose, tlsNotOffered, unavailable } from "./diagnosis.ts";
+import { KitError } from "../../errors.ts";
+import { type Attempt, diagnose, tlsNotOffered, unavailable } from "../diagnosis.ts";
 
 /** How every socket of one connection is opened. */
 export interface SocketPlan {
