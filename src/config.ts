@@ -5,7 +5,7 @@ import { parseRedisOptions, type RedisOptions } from "./config/redis-options.ts"
 import type { Target } from "./config/redis-target.ts";
 import type { CredentialsProvider } from "./config/credentials.ts";
 import { chooseTarget, type Env, variable } from "./config/choose-target.ts";
-import { judgeTls } from "./config/tls-policy.ts";
+import { hostPolicy, type HostPolicy, judgeTls } from "./config/tls-policy.ts";
 import { readTlsSettings, type TlsSettings } from "./config/tls-settings.ts";
 import { compileTrust, type Trust, type TrustProxy } from "./config/trust-proxy.ts";
 import {
@@ -78,10 +78,14 @@ export interface Config {
   readonly tls: TlsSettings;
   /** Whether the server's certificate is verified. */
   readonly verifyTls: boolean;
+  /** What holds for hosts that the configuration does not name. */
+  readonly hosts: HostPolicy;
   readonly namespace: string;
   readonly deadline: number;
   readonly connectDeadline: number;
   readonly credentials: CredentialsProvider | undefined;
+  /** Who the kit is to the Sentinels themselves. */
+  readonly sentinelAuth: { username: string | undefined; password: string | undefined };
   /** Milliseconds between renewals of live connections. */
   readonly refresh: number | undefined;
   readonly waitUntil: KitOptions["waitUntil"];
@@ -149,6 +153,7 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     source,
     tls,
     verifyTls: tls.rejectUnauthorized !== false && env["NODE_TLS_REJECT_UNAUTHORIZED"] !== "0",
+    hosts: hostPolicy(question, environment === "production"),
     namespace: options.namespace ?? "",
     deadline: parseDuration(
       "deadline",
@@ -161,6 +166,7 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
       LONGEST_TIMER,
     ),
     credentials: redis.credentials,
+    sentinelAuth: { username: redis.sentinelUsername, password: redis.sentinelPassword },
     refresh:
       redis.refresh === undefined
         ? undefined

@@ -22,6 +22,10 @@ export interface RedisOptions {
   credentials?: CredentialsProvider;
   /** How often live connections ask `credentials` and authenticate anew. Default: when it calls for it. */
   refresh?: Duration;
+  /** The user at the Sentinels themselves. Default: none. */
+  sentinelUsername?: string;
+  /** The password at the Sentinels themselves; the URL's own is for the servers behind. Default: none. */
+  sentinelPassword?: string;
   /** The certificate authority: PEM text or the path of a file. Default: Node's own list. */
   ca?: string;
   /** The client's certificate for mutual TLS: PEM text or the path of a file. */
@@ -36,7 +40,16 @@ export interface RedisOptions {
   checkServerIdentity?: (hostname: string, certificate: object) => Error | undefined;
 }
 
-const TEXTS = ["url", "token", "ca", "cert", "key", "servername"] as const;
+const TEXTS = [
+  "url",
+  "token",
+  "sentinelUsername",
+  "sentinelPassword",
+  "ca",
+  "cert",
+  "key",
+  "servername",
+] as const;
 
 /** Checks the option and answers its parts; a URL alone is the part `url`. */
 export function parseRedisOptions(value: unknown): RedisOptions {

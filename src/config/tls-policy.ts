@@ -83,3 +83,20 @@ function judgeVerification(hosts: readonly string[], question: TlsQuestion): str
     (host) => `The certificate of Redis at ${host} is not verified (${weakened.join(", ")}).`,
   );
 }
+
+/** What the exceptions of a configuration allow for a host that a Cluster or a Sentinel names later. */
+export interface HostPolicy {
+  mayBePlaintext(host: string): boolean;
+  mayBeUnverified(host: string): boolean;
+}
+
+/** In production an exception holds for the hosts that it names; elsewhere everything is allowed. */
+export function hostPolicy(
+  { allowPlaintext, allowUnverifiedTls }: TlsQuestion,
+  isProduction: boolean,
+): HostPolicy {
+  return {
+    mayBePlaintext: (host) => !isProduction || isLoopback(host) || allowPlaintext.includes(host),
+    mayBeUnverified: (host) => !isProduction || allowUnverifiedTls.includes(host),
+  };
+}

@@ -16,7 +16,10 @@ export interface SendOptions {
   readonly bytes?: boolean;
   /** What an error calls the command. Default: its name. */
   readonly what?: string;
-  /** Milliseconds in place of the channel's deadline: what the first try of a step has left over. */
+  /**
+   * Milliseconds in place of the channel's deadline: what the first half of a step has left over. A
+   * channel that is closing lets such a second half through.
+   */
   readonly within?: number;
 }
 

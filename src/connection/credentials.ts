@@ -10,8 +10,8 @@ export interface CredentialSource {
    * @throws KitError `CREDENTIALS_UNAVAILABLE`
    */
   ask(reason: CredentialsReason): Promise<Credentials>;
-  /** Calls `renew` each time that live connections should authenticate anew. */
-  onRenewal(renew: () => void): void;
+  /** Calls `renew` each time that live connections should authenticate anew; answers what ends that. */
+  onRenewal(renew: () => void): () => void;
   /** Ends the timer. */
   stop(): void;
 }
@@ -72,7 +72,10 @@ export function createCredentialSource(
   };
   return {
     ask,
-    onRenewal: (renew) => void renewals.add(renew),
+    onRenewal: (renew) => {
+      renewals.add(renew);
+      return () => void renewals.delete(renew);
+    },
     stop: () => {
       clearInterval(timer);
       renewals.clear();

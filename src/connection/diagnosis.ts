@@ -133,16 +133,24 @@ export function commandFailed(name: string, error: unknown): KitError {
     status: 503,
     retryAfter: 1,
     cause: bare(error),
-    outcome: /^(NOPERM|OOM|READONLY|MISCONF|LOADING|MOVED|CLUSTERDOWN|NOAUTH)/.test(message)
-      ? "notSent"
-      : "maybeExecuted",
+    outcome:
+      /^(NOPERM|OOM|READONLY|MISCONF|LOADING|MASTERDOWN|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|NOAUTH|NOSCRIPT)\b/.test(
+        message,
+      )
+        ? "notSent"
+        : "maybeExecuted",
   });
+}
+
+/** The words of the server that answered a command with an error; empty where it said nothing. */
+export function wordsOf(error: unknown): string {
+  const { code, cause } = error as Partial<KitError>;
+  return code === "REDIS_COMMAND_FAILED" && cause instanceof Error ? cause.message : "";
 }
 
 /** Whether a server answered a command with an error of this code, such as `NOSCRIPT`. */
 export function serverSaid(error: unknown, code: string): boolean {
-  const { cause } = error as { cause?: unknown };
-  return cause instanceof Error && cause.message.startsWith(code);
+  return wordsOf(error).startsWith(code);
 }
 
 /** ioredis hangs a command's arguments on its errors; session texts and keys do not belong into logs. */

@@ -1,11 +1,22 @@
 /** From a Config to its one connection. */
 import type { Config } from "../config.ts";
-import { KitError } from "../errors.ts";
-import { describeTarget, type Target } from "../config/redis-target.ts";
+import type { KitError } from "../errors.ts";
+import type { Channel } from "./channel.ts";
+import { portOver } from "./commands.ts";
+import { createCredentialSource, type CredentialSource } from "./credentials.ts";
 import { withMemoryFallback } from "./fallback.ts";
 import { createMemory } from "./memory/memory.ts";
 import type { Connection, ConnectionEvents } from "./port.ts";
-import { openTcp, type TcpPlan } from "./tcp/tcp.ts";
+import { openCluster } from "./tcp/cluster.ts";
+import {
+  attemptOf,
+  type SocketTarget,
+  tcpDestination,
+  unixDestination,
+} from "./tcp/destination.ts";
+import { type Link, type LinkPlan, openLink } from "./tcp/link.ts";
+import type { NodesPlan } from "./tcp/nodes.ts";
+import { createMasterFinder } from "./tcp/sentinel.ts";
 
 /** What {@link openConnection} reports beside a connection's own events. */
 export interface OpenEvents extends ConnectionEvents {
@@ -16,16 +27,12 @@ export interface OpenEvents extends ConnectionEvents {
 /**
  * Opens what the configuration chose. Outside production a Redis that cannot be reached at the start is
  * replaced by memory; in production the connection keeps trying.
- *
- * @throws KitError `UNSUPPORTED_DEPLOYMENT`
  */
 export function openConnection(config: Config, events: OpenEvents): Connection {
-  const { target } = config;
-  if (target.kind === "memory") return createMemory();
-  if (target.kind !== "standalone" && target.kind !== "unix") throw unsupported(target);
-  if (config.environment === "production") return openTcp(tcpPlan(config, target), events);
+  if (config.target.kind === "memory") return createMemory();
+  if (config.environment === "production") return portOver(openChannel(config, events));
   let isDecided = false;
-  const connection = openTcp(tcpPlan(config, target), {
+  const channel = openChannel(config, {
     connection: (state) => {
       isDecided = true;
       events.connection(state);
@@ -35,45 +42,110 @@ export function openConnection(config: Config, events: OpenEvents): Connection {
       if (isDecided) events.error(error);
     },
   });
-  return withMemoryFallback(connection, (why) => events.fallback(why));
+  return withMemoryFallback(portOver(channel), (why) => events.fallback(why));
 }
 
-function tcpPlan(
-  config: Config,
-  target: Extract<Target, { kind: "standalone" | "unix" }>,
-): TcpPlan {
-  const { tls } = config;
-  const servername = tls.servername ?? (target.kind === "standalone" ? target.host : undefined);
+/** Opens the channel to a Redis; it connects, and reconnects, by itself. Memory has none. */
+export function openChannel(config: Config, events: ConnectionEvents): Channel {
+  const source = sourceOf(config);
+  const channel = channelTo(config, source, events);
   return {
-    address:
-      target.kind === "unix" ? { path: target.path } : { host: target.host, port: target.port },
-    username: target.username,
-    password: target.password,
-    db: target.db,
-    deadline: config.deadline,
-    connectDeadline: config.connectDeadline,
-    socket: {
-      family: target.family,
-      // An attempt ends before those who wait for it do, so that they are told why it failed.
-      timeout: Math.ceil(config.connectDeadline * 0.8),
-      attempt: { target: describeTarget(target), tls: target.tls, servername },
-      tls: target.tls
-        ? {
-            ca: tls.ca,
-            cert: tls.cert,
-            key: tls.key,
-            servername: tls.servername,
-            verify: config.verifyTls,
-            checkServerIdentity: tls.checkServerIdentity as undefined,
-          }
-        : undefined,
+    ...channel,
+    close: async () => {
+      source?.stop();
+      await channel.close();
     },
   };
 }
 
-function unsupported(target: Target): KitError {
-  return new KitError("UNSUPPORTED_DEPLOYMENT", {
-    message: `This version does not speak to ${target.kind === "rest" ? "Upstash over REST" : target.kind === "cluster" ? "a Redis Cluster" : "Redis Sentinel"} (${describeTarget(target)}).`,
-    fix: "Use one Redis server (redis://, rediss:// or unix://); Upstash databases also offer a rediss:// address.",
+function sourceOf({ credentials, refresh, connectDeadline }: Config): CredentialSource | undefined {
+  return credentials && createCredentialSource(credentials, refresh, connectDeadline * 0.8);
+}
+
+function channelTo(
+  config: Config,
+  source: CredentialSource | undefined,
+  events: ConnectionEvents,
+): Channel {
+  const { target } = config;
+  const planTo = (to: SocketTarget, destination: LinkPlan["destination"]): LinkPlan => ({
+    attempt: attemptOf(config, to),
+    destination,
+    mustBeMaster: false,
+    authentication: { username: to.username, password: to.password, source },
+    db: to.db,
+    deadline: config.deadline,
+    connectDeadline: config.connectDeadline,
+    idle: { timeout: config.idleTimeout, waitUntil: config.waitUntil },
+  });
+  switch (target.kind) {
+    case "unix":
+      return channelOver(
+        openLink(
+          planTo(target, () => unixDestination(config, target)),
+          events,
+        ),
+      );
+    case "standalone":
+      return channelOver(
+        openLink(
+          planTo(target, () => tcpDestination(config, target, target)),
+          events,
+        ),
+      );
+    case "sentinel": {
+      const findMaster = masterFinder(config, target);
+      const destination = async () => tcpDestination(config, target, await findMaster());
+      const plan = { ...planTo(target, destination), mustBeMaster: true };
+      return channelOver(openLink(plan, events));
+    }
+    case "cluster": {
+      const { deadline, connectDeadline } = config;
+      const open: NodesPlan["open"] = (node, toNode) =>
+        openLink(
+          planTo(target, () => tcpDestination(config, target, node)),
+          toNode,
+        );
+      const attempt = attemptOf(config, target);
+      return openCluster({ seeds: target.nodes, attempt, deadline, connectDeadline, open }, events);
+    }
+    default:
+      throw new Error(`No channel leads to ${target.kind}.`);
+  }
+}
+
+/** A link is a channel to a deployment of one server. */
+function channelOver(link: Link): Channel {
+  return {
+    send: (command, options) => link.send(command, options),
+    deadline: () => link.deadline(),
+    masters: async () => [link],
+    textOf: (script) => script,
+    ready: () => link.ready(),
+    close: () => link.close(),
+    state: () => link.state(),
+  };
+}
+
+/** Sentinels have users of their own, and a dead one must not take the time that its neighbour needs. */
+function masterFinder(config: Config, target: Extract<SocketTarget, { kind: "sentinel" }>) {
+  const connectDeadline = Math.min(config.connectDeadline, Math.max(500, config.deadline * 2));
+  const hasty = { ...config, connectDeadline };
+  return createMasterFinder({
+    ...target,
+    open: (sentinel) =>
+      openLink(
+        {
+          attempt: attemptOf(config, target),
+          destination: () => tcpDestination(hasty, target, sentinel),
+          mustBeMaster: false,
+          authentication: { ...config.sentinelAuth, source: undefined },
+          db: 0,
+          deadline: config.deadline,
+          connectDeadline,
+          idle: { timeout: undefined, waitUntil: undefined },
+        },
+        { connection: () => {}, error: () => {} },
+      ),
   });
 }

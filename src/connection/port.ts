@@ -17,8 +17,11 @@ export type Guarantee = "deadline" | "at-most-once";
 export interface ConnectionState {
   /** What stands behind it. */
   readonly kind: "memory" | "tcp" | "rest";
-  /** `connecting` until the first success, `down` when it was lost after one. */
-  readonly state: "connecting" | "ready" | "down" | "closed";
+  /**
+   * `connecting` until the first success, `down` when it was lost after one or does not answer, `idle`
+   * when it was closed because nobody used it: the next command opens it again.
+   */
+  readonly state: "connecting" | "ready" | "down" | "idle" | "closed";
   /** Deployment and address, without credentials. */
   readonly target: string;
   /** Whether it is encrypted. */

@@ -1,13 +1,12 @@
-/** Whether commands may be sent over an ioredis client; since when not, and why. */
-import type { Redis } from "ioredis";
+/** Whether commands may be sent to one server; since when not, and why. */
 import type { KitError } from "../../errors.ts";
-import { withDeadline } from "../deadline.ts";
-import { type Attempt, diagnose, kitClosed, unavailable } from "../diagnosis.ts";
+import { type Attempt, kitClosed, unavailable } from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
 
 /** Milliseconds, and what is known of the server. */
 export interface AvailabilityPlan {
-  readonly attempt: Attempt;
+  /** The server as the last attempt knew it. */
+  attempt(): Attempt;
   readonly deadline: number;
   /** In place of `deadline` until the first `ready`. */
   readonly connectDeadline: number;
@@ -41,77 +40,45 @@ class WaitingRoom {
 }
 
 /**
- * Watches one client. While there is no connection, a command waits for one, but an outage costs a
- * command at most one deadline counted from the outage's start: after that, commands fail at once.
+ * Told what becomes of one server's connections. While there is none, a command waits for one, but an
+ * outage costs a command at most one deadline counted from the outage's start: after that, commands fail
+ * at once.
  */
 export class Availability {
-  readonly #redis: Redis;
   readonly #plan: AvailabilityPlan;
   readonly #events: ConnectionEvents;
   readonly #waiting = new WaitingRoom();
   #everReady = false;
   #isClosed = false;
-  #isHandshaking = false;
+  /** There is no connection because nobody needs one. */
+  #isIdle = false;
   #isUp = false;
   #downSince = Date.now();
   #problem: KitError | undefined;
   /** Codes that were reported since the connection was last ready. */
   readonly #reported = new Set<string>();
-  /** Commands under way, and what waits for the last of them. */
-  #underWay = 0;
-  #onIdle = (): void => {};
 
-  constructor(redis: Redis, plan: AvailabilityPlan, events: ConnectionEvents) {
-    this.#redis = redis;
+  constructor(plan: AvailabilityPlan, events: ConnectionEvents) {
     this.#plan = plan;
     this.#events = events;
-    redis.on("connect", () => (this.#isHandshaking = true));
-    redis.on("error", (error: Error) => {
-      this.#isHandshaking = false; // What follows, the close, has its reason now.
-      this.fail(this.#diagnose(error));
-    });
-    redis.on("ready", () => this.#onReady());
-    redis.on("close", () => this.#onClose());
   }
 
-  #onReady(): void {
-    this.#everReady = true;
-    this.#isUp = true;
-    this.#isHandshaking = false;
-    this.#problem = undefined;
-    this.#reported.clear();
-    this.#waiting.admit();
-    this.#events.connection(this.state());
+  isUp(): boolean {
+    return this.#isUp;
   }
 
-  #onClose(): void {
-    if (this.#isHandshaking) {
-      this.fail(this.#diagnose(new Error("Connection is closed.")));
-    }
-    this.#isHandshaking = false;
-    if (!this.#isUp || this.#isClosed) return;
-    this.#isUp = false;
-    this.#downSince = Date.now();
-    this.#events.connection(this.state());
+  isClosed(): boolean {
+    return this.#isClosed;
   }
 
-  #diagnose(error: Error): KitError {
-    return diagnose(error, this.#plan.attempt, this.#everReady ? "established" : "greeting");
-  }
-
-  #verdict(): KitError {
-    const waited = Date.now() - this.#downSince;
-    return this.#problem ?? unavailable(this.#plan.attempt, `not connected for ${waited} ms`);
-  }
-
-  isReady(): boolean {
-    return !this.#isClosed && this.#redis.status === "ready";
+  everReady(): boolean {
+    return this.#everReady;
   }
 
   state(): ConnectionState {
-    const { target, tls } = this.#plan.attempt;
-    const offline = this.#everReady ? "down" : "connecting";
-    const online = this.isReady() ? "ready" : offline;
+    const { target, tls } = this.#plan.attempt();
+    const offline = this.#isIdle ? "idle" : this.#everReady ? "down" : "connecting";
+    const online = this.#isUp ? "ready" : offline;
     return {
       kind: "tcp",
       state: this.#isClosed ? "closed" : online,
@@ -122,17 +89,70 @@ export class Availability {
     };
   }
 
+  /** Commands may be sent. */
+  up(): void {
+    if (this.#isClosed || this.#isUp) return;
+    this.#everReady = true;
+    this.#isUp = true;
+    this.#isIdle = false;
+    this.#problem = undefined;
+    this.#reported.clear();
+    this.#waiting.admit();
+    this.#events.connection(this.state());
+  }
+
+  /** The connection was lost: commands wait for the next one, at most a deadline from now. */
+  down(): void {
+    if (this.#isClosed || !this.#isUp) return;
+    this.#isUp = false;
+    this.#downSince = Date.now();
+    this.#events.connection(this.state());
+  }
+
+  /** The server does not answer: waiting is no use. */
+  shut(why: KitError): void {
+    if (this.#isClosed) return;
+    this.#problem = why;
+    this.#waiting.dismiss(why);
+    this.down();
+    this.#downSince = 0;
+    this.report(why);
+  }
+
+  /** The connection was given up because nobody needed it. */
+  idle(): void {
+    this.#isUp = false;
+    this.#isIdle = true;
+    this.#events.connection(this.state());
+  }
+
+  /** Somebody needs it again. A new connection is made as patiently as the first. */
+  wake(): void {
+    this.#isIdle = false;
+    this.#everReady = false;
+    this.#downSince = Date.now();
+  }
+
+  isIdle(): boolean {
+    return this.#isIdle;
+  }
+
   /** A connection attempt failed. Said once for each cause, until the connection is ready. */
   fail(error: KitError): void {
     if (this.#isClosed) return;
     // A server that has spoken TLS before is frozen, whatever its silence looks like.
     const isFrozen = this.#everReady && error.code === "TLS_NOT_OFFERED";
-    const cause = isFrozen ? unavailable(this.#plan.attempt, "no answer in TLS", error) : error;
+    const cause = isFrozen ? unavailable(this.#plan.attempt(), "no answer in TLS", error) : error;
     this.#problem = cause;
     this.#waiting.dismiss(cause);
-    if (this.#reported.has(cause.code)) return;
-    this.#reported.add(cause.code);
-    this.#events.error(cause);
+    this.report(cause);
+  }
+
+  /** Tells of a cause that was not told since the connection was last ready. */
+  report(error: KitError): void {
+    if (this.#isClosed || this.#reported.has(error.code)) return;
+    this.#reported.add(error.code);
+    this.#events.error(error);
   }
 
   /** Milliseconds that a command which is asked for now may take. */
@@ -140,38 +160,31 @@ export class Availability {
     return this.#everReady ? this.#plan.deadline : this.#plan.connectDeadline;
   }
 
-  /** Counts a command that is under way until it settles. */
-  async track<T>(command: Promise<T>): Promise<T> {
-    this.#underWay += 1;
-    try {
-      return await command;
-    } finally {
-      this.#underWay -= 1;
-      if (this.#underWay === 0) this.#onIdle();
-    }
+  /** Milliseconds for which waiting for a connection makes sense. */
+  patience(): number {
+    if (this.#isUp || this.#isIdle) return this.budget();
+    return Math.max(0, this.#downSince + this.budget() - Date.now());
   }
 
-  /** Resolves when commands may be sent; rejects when waiting is no use. */
-  async untilReady(): Promise<void> {
-    if (this.isReady()) return;
+  /** Why commands cannot be sent. */
+  verdict(): KitError {
+    if (this.#isClosed) return kitClosed();
+    const waited = Date.now() - this.#downSince;
+    return this.#problem ?? unavailable(this.#plan.attempt(), `not connected for ${waited} ms`);
+  }
+
+  /** Resolves when commands may be sent; rejects when waiting is no use, or after `within` ms. */
+  async untilUp(within: number = Number.POSITIVE_INFINITY): Promise<void> {
+    if (this.#isUp) return;
     if (this.#isClosed) throw kitClosed();
-    const left = this.#downSince + this.budget() - Date.now();
-    if (left <= 0) throw this.#verdict();
-    await this.#waiting.wait(left, () => this.#verdict());
+    const left = Math.min(within, this.patience());
+    if (left <= 0) throw this.verdict();
+    await this.#waiting.wait(left, () => this.verdict());
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    const isReady = this.isReady();
+  close(): void {
     this.#isClosed = true;
+    this.#isUp = false;
     this.#waiting.dismiss(kitClosed());
-    if (isReady) await this.#settle();
-    this.#redis.disconnect();
-  }
-
-  /** Lets commands under way end (each is bounded in time), and says goodbye. */
-  async #settle(): Promise<void> {
-    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    await withDeadline(this.#redis.quit(), this.#plan.deadline, "QUIT").catch(() => {});
   }
 }

@@ -31,7 +31,8 @@ export interface TlsPlan {
   readonly checkServerIdentity: ConnectionOptions["checkServerIdentity"];
 }
 
-type Address = { path: string } | { host: string; port: number };
+/** Where a server listens. */
+export type Address = { path: string } | { host: string; port: number };
 
 function tlsOptions(plan: TlsPlan, address: Address): ConnectionOptions {
   const host = "host" in address ? address.host : "";

@@ -1,0 +1,121 @@
+/**
+ * A Cluster: one link to each master, and the way of a command to the one that holds its key.
+ *
+ * ioredis's own Cluster is not used: after a closed connection it sends again what may have run, and it
+ * loses TLS in silence. Here a command is sent again only where the server said that it did not run
+ * (MOVED, ASK, TRYAGAIN, CLUSTERDOWN, …) or where it certainly was not sent.
+ */
+import calculateSlot from "cluster-key-slot";
+import type { KitError } from "../../errors.ts";
+import type { Channel, Command, SendOptions } from "../channel.ts";
+import { kitClosed, wordsOf } from "../diagnosis.ts";
+import type { ConnectionEvents } from "../port.ts";
+import type { Link } from "./link.ts";
+import { Nodes, type NodesPlan } from "./nodes.ts";
+import { readRedirection } from "./topology.ts";
+
+/** Milliseconds between two tries of a command that did not run, while a failover or a move is under way. */
+const FIRST_PAUSE = 20;
+const LONGEST_PAUSE = 150;
+
+/** The server refused it before it ran, and another server or a later moment will do. */
+const NOT_NOW = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY)\b/;
+
+/** Where a command is tried next; without a link, at whoever owns its slot by then. */
+interface Turn {
+  readonly link: Link | undefined;
+  /** The slot is being moved there: the node answers only after ASKING. */
+  readonly isAsking: boolean;
+}
+
+/** One command's way. */
+class Journey {
+  readonly #nodes: Nodes;
+  readonly #command: Command;
+  readonly #options: SendOptions;
+  readonly #slot: number | undefined;
+  readonly #started = performance.now();
+  readonly #budget: number;
+  #pause = FIRST_PAUSE;
+
+  constructor(nodes: Nodes, command: Command, options: SendOptions, slot: number | undefined) {
+    this.#nodes = nodes;
+    this.#command = command;
+    this.#options = options;
+    this.#slot = slot;
+    this.#budget = options.within ?? nodes.budget();
+  }
+
+  #left(): number {
+    return this.#budget - (performance.now() - this.#started);
+  }
+
+  /** Tries until it ran, may have run, or the time is over. */
+  async travel(from: Turn): Promise<unknown> {
+    const link = from.link ?? (await this.#nodes.untilOwned(this.#slot, this.#left()));
+    try {
+      return await this.#send(link, from.isAsking);
+    } catch (error) {
+      return this.travel(await this.redirect(error as KitError, link));
+    }
+  }
+
+  async #send(link: Link, isAsking: boolean): Promise<unknown> {
+    if (isAsking) await link.ready();
+    const options = { ...this.#options, within: Math.max(1, this.#left()) };
+    if (!isAsking) return link.send(this.#command, options);
+    // Both in one tick, so that nothing comes between.
+    const [, reply] = await Promise.all([
+      link.send(["ASKING"], { within: options.within }),
+      link.send(this.#command, options),
+    ]);
+    return reply;
+  }
+
+  /** What to do about a failure; throws it where there is nothing to be done. */
+  async redirect(failure: KitError, from: Link): Promise<Turn> {
+    if (failure.outcome !== "notSent" || this.#nodes.isClosed()) throw failure;
+    const words = wordsOf(failure);
+    const redirection = readRedirection(words, this.#nodes.hostOf(from));
+    if (redirection && this.#left() > 0) {
+      const { slot, to } = redirection;
+      return words.startsWith("MOVED")
+        ? { link: this.#nodes.moved(slot, to), isAsking: false }
+        : { link: this.#nodes.linkTo(to), isAsking: true };
+    }
+    const isAway = failure.code === "REDIS_UNAVAILABLE" || failure.code === "KIT_CLOSED";
+    if (!isAway && !NOT_NOW.test(words)) throw failure;
+    // A server that is known to be away is not waited for by each command anew.
+    const patience = isAway ? from.patience() : Number.POSITIVE_INFINITY;
+    if (Math.min(this.#left(), patience) <= this.#pause) throw failure;
+    this.#nodes.refresh();
+    await new Promise((resolve) => {
+      setTimeout(resolve, this.#pause);
+    });
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+    return { link: undefined, isAsking: false };
+  }
+}
+
+/** Opens a Cluster; it finds its nodes, connects, and follows failovers by itself. */
+export function openCluster(plan: NodesPlan, events: ConnectionEvents): Channel {
+  const nodes = new Nodes(plan, events);
+  return {
+    deadline: () => nodes.budget(),
+    send: (command, options = {}) => {
+      if (nodes.isClosed() && options.within === undefined) return Promise.reject(kitClosed());
+      const slot = options.key === undefined ? undefined : calculateSlot(options.key);
+      const journey = new Journey(nodes, command, options, slot);
+      const link = nodes.ownerOf(slot);
+      if (!link?.isUp()) return journey.travel({ link: undefined, isAsking: false });
+      return link
+        .send(command, options)
+        .catch(async (error: KitError) => journey.travel(await journey.redirect(error, link)));
+    },
+    masters: () => nodes.masters(),
+    textOf: (script) => script,
+    ready: () => nodes.ready(),
+    close: () => nodes.close(),
+    state: () => nodes.state(),
+  };
+}

@@ -1,0 +1,44 @@
+/** What ioredis gets its sockets from. */
+import { Socket } from "node:net";
+import type { RedisOptions } from "ioredis";
+import type { KitError } from "../../errors.ts";
+
+type ConnectorClass = NonNullable<RedisOptions["Connector"]>;
+
+/** How the sockets of one connection are made, and which servers they may lead to. */
+export interface ConnectorPlan {
+  /** Opens a proven socket. */
+  open(): Promise<Socket>;
+  onFailure(error: KitError): void;
+  /** Judges the server by its own `INFO`. */
+  accepts(info: { readonly role?: string }): boolean;
+}
+
+/**
+ * Hands ioredis proven sockets. ioredis ends for good when a connector rejects, so a failure is
+ * answered with the destroyed socket that it knows how to retry.
+ */
+export function connectorOf(plan: ConnectorPlan): ConnectorClass {
+  return class {
+    #socket: Socket | undefined;
+    #round = 0;
+    async connect() {
+      const round = ++this.#round;
+      try {
+        this.#socket = await plan.open();
+      } catch (error) {
+        plan.onFailure(error as KitError);
+        return new Socket().destroy();
+      }
+      if (round !== this.#round) this.#socket.destroy();
+      return this.#socket;
+    }
+    disconnect() {
+      this.#round += 1;
+      this.#socket?.destroy();
+    }
+    check(info: { role?: string }) {
+      return plan.accepts(info);
+    }
+  } as unknown as ConnectorClass;
+}

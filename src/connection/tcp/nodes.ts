@@ -1,0 +1,223 @@
+/** The links to a Cluster's masters, kept in step with who holds which slots. */
+import type { Endpoint } from "../../config/redis-target.ts";
+import type { KitError } from "../../errors.ts";
+import { type Attempt, unavailable } from "../diagnosis.ts";
+import type { ConnectionEvents, ConnectionState } from "../port.ts";
+import { Availability } from "./availability.ts";
+import type { NamedEndpoint } from "./destination.ts";
+import type { Link } from "./link.ts";
+import { addressOf, readTopology, type Topology } from "./topology.ts";
+
+/** Whom to ask, and how a link is made. Times are milliseconds. */
+export interface NodesPlan {
+  /** Whom to ask first who holds what. */
+  readonly seeds: readonly Endpoint[];
+  /** The Cluster as errors call it. */
+  readonly attempt: Attempt;
+  readonly deadline: number;
+  readonly connectDeadline: number;
+  open(endpoint: NamedEndpoint, events: ConnectionEvents): Link;
+}
+
+interface Node {
+  readonly link: Link;
+  readonly host: string;
+}
+
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 400;
+
+function shuffled<T>(items: Iterable<T>): T[] {
+  return [...items]
+    .map((item) => ({ item, place: Math.random() }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}
+
+/** The nodes of one Cluster. */
+export class Nodes {
+  readonly #plan: NodesPlan;
+  readonly #availability: Availability;
+  /** By address: the masters, and whom a redirection named. */
+  readonly #nodes = new Map<string, Node>();
+  #owners: (Node | undefined)[] = [];
+  /** Each once. */
+  #masters: Node[] = [];
+  #replicas: readonly NamedEndpoint[] = [];
+  #refreshing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #pause = FIRST_PAUSE;
+  #isClosed = false;
+
+  constructor(plan: NodesPlan, events: ConnectionEvents) {
+    this.#plan = plan;
+    this.#availability = new Availability({ ...plan, attempt: () => plan.attempt }, events);
+    this.refresh();
+  }
+
+  /** The master of a slot; any master that answers where there is no slot; undefined before all is known. */
+  ownerOf(slot: number | undefined): Link | undefined {
+    if (slot !== undefined) return this.#owners[slot]?.link;
+    const chosen = this.#masters[Math.floor(Math.random() * this.#masters.length)];
+    if (chosen?.link.isUp()) return chosen.link;
+    return (this.#masters.find(({ link }) => link.isUp()) ?? chosen)?.link;
+  }
+
+  /** Waits until it is known who holds what, and answers the master of a slot. */
+  async untilOwned(slot: number | undefined, within: number): Promise<Link> {
+    if (this.#masters.length === 0) await this.#availability.untilUp(within);
+    const owner = this.ownerOf(slot);
+    if (owner) return owner;
+    throw unavailable(this.#plan.attempt, `nobody holds slot ${slot}`);
+  }
+
+  /** A link to a node that a redirection named. */
+  linkTo(endpoint: NamedEndpoint): Link {
+    return this.#nodeAt(endpoint).link;
+  }
+
+  /** A slot has a new owner; the rest is asked for. */
+  moved(slot: number, endpoint: NamedEndpoint): Link {
+    const node = this.#nodeAt(endpoint);
+    this.#owners[slot] = node;
+    this.refresh();
+    return node.link;
+  }
+
+  hostOf(link: Link): string {
+    for (const node of this.#nodes.values()) if (node.link === link) return node.host;
+    return this.#plan.seeds[0]!.host;
+  }
+
+  async masters(): Promise<Link[]> {
+    await this.untilOwned(undefined, this.#availability.budget());
+    return this.#masters.map(({ link }) => link);
+  }
+
+  #nodeAt(endpoint: NamedEndpoint): Node {
+    const address = addressOf(endpoint);
+    const known = this.#nodes.get(address);
+    if (known) return known;
+    const link = this.#plan.open(endpoint, {
+      connection: () => this.#judge(),
+      error: (error) => this.#availability.report(error),
+    });
+    const node = { link, host: endpoint.host };
+    this.#nodes.set(address, node);
+    return node;
+  }
+
+  /** The Cluster is up while all its masters are; while one is not, its successor is looked for. */
+  #judge(): void {
+    if (this.#isClosed || this.#masters.length === 0) return;
+    if (this.#masters.every(({ link }) => link.isUp() || link.state().state === "idle")) {
+      this.#pause = FIRST_PAUSE;
+      this.#availability.up();
+    } else {
+      if (this.#masters.some(({ link }) => link.state().state === "down"))
+        this.#availability.down();
+      this.#refreshLater();
+    }
+  }
+
+  #refreshLater(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.refresh();
+    }, this.#pause).unref();
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+  }
+
+  /** Asks who holds what, unless that is being asked already. */
+  refresh(): void {
+    if (this.#isClosed) return;
+    this.#refreshing ??= this.#learn().then(
+      () => {
+        this.#refreshing = undefined;
+        this.#judge();
+      },
+      (error: KitError) => {
+        this.#refreshing = undefined;
+        if (this.#masters.length === 0) this.#availability.fail(error);
+        this.#refreshLater();
+      },
+    );
+  }
+
+  async #learn(): Promise<void> {
+    let failure: unknown;
+    const up = shuffled(this.#nodes.values()).filter(({ link }) => link.isUp());
+    for (const { link, host } of up) {
+      try {
+        // eslint-disable-next-line no-await-in-loop -- the next is asked only where this one fails
+        return this.#apply(readTopology(await link.send(["CLUSTER", "SLOTS"]), host));
+      } catch (error) {
+        failure = error;
+      }
+    }
+    for (const endpoint of [...this.#plan.seeds, ...shuffled(this.#replicas)]) {
+      try {
+        // eslint-disable-next-line no-await-in-loop
+        return this.#apply(await this.#askStranger(endpoint));
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /** Over a connection that is kept only where it leads to a master. */
+  async #askStranger(endpoint: NamedEndpoint): Promise<Topology> {
+    const known = this.#nodes.get(addressOf(endpoint));
+    const { link, host } = known ?? this.#nodeAt(endpoint);
+    const within = Math.max(this.#plan.deadline, this.#plan.connectDeadline * 0.4);
+    try {
+      return readTopology(await link.send(["CLUSTER", "SLOTS"], { within }), host);
+    } catch (error) {
+      if (!known) this.#forget(addressOf(endpoint));
+      throw error;
+    }
+  }
+
+  #apply({ owners, masters, replicas }: Topology): void {
+    if (this.#isClosed) return;
+    if (masters.length === 0) throw unavailable(this.#plan.attempt, "no slot is assigned");
+    const byEndpoint = new Map(masters.map((master) => [master, this.#nodeAt(master)]));
+    this.#owners = owners.map((owner) => owner && byEndpoint.get(owner));
+    this.#masters = [...byEndpoint.values()];
+    this.#replicas = replicas;
+    const wanted = new Set(masters.map(addressOf));
+    for (const address of this.#nodes.keys()) if (!wanted.has(address)) this.#forget(address);
+  }
+
+  #forget(address: string): void {
+    const node = this.#nodes.get(address);
+    this.#nodes.delete(address);
+    void node?.link.close();
+  }
+
+  /** Milliseconds that a command which is asked for now may take. */
+  budget(): number {
+    return this.#availability.budget();
+  }
+
+  isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  ready(): Promise<void> {
+    return this.#availability.untilUp();
+  }
+
+  state(): ConnectionState {
+    return this.#availability.state();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#availability.close();
+    await Promise.all([...this.#nodes.values()].map(({ link }) => link.close()));
+  }
+}

@@ -1,0 +1,62 @@
+/** Which server of a Cluster holds which slots. */
+import type { NamedEndpoint } from "./destination.ts";
+
+/** Slots of a Cluster: 2^14. */
+export const SLOTS = 16_384;
+
+/** Who holds what, as one node said it. */
+export interface Topology {
+  /** By slot; undefined where nobody holds it. */
+  readonly owners: readonly (NamedEndpoint | undefined)[];
+  /** Each once. */
+  readonly masters: readonly NamedEndpoint[];
+  /** Whom else to ask when no master answers. */
+  readonly replicas: readonly NamedEndpoint[];
+}
+
+/** A node's address as one text, to know it again by. */
+export function addressOf({ host, port }: NamedEndpoint): string {
+  return `${host}:${port}`;
+}
+
+type SlotsReply = readonly [from: number, to: number, ...nodes: readonly (readonly unknown[])[]][];
+
+/**
+ * Reads one node of `CLUSTER SLOTS`: address, port, id, and since Redis 7 a list that may hold the host
+ * name. An unknown address (null or empty) means the host that was asked.
+ */
+function readNode([host, port, , metadata]: readonly unknown[], asked: string): NamedEndpoint {
+  const pairs = Array.isArray(metadata) ? (metadata as string[]) : [];
+  const at = pairs.indexOf("hostname");
+  const name = at === -1 ? undefined : pairs[at + 1];
+  return { host: host ? String(host) : asked, port: Number(port), name: name || undefined };
+}
+
+/**
+ * Reads the reply of `CLUSTER SLOTS`.
+ *
+ * @param asked the host that answered
+ */
+export function readTopology(reply: unknown, asked: string): Topology {
+  const owners: (NamedEndpoint | undefined)[] = Array.from({ length: SLOTS });
+  const masters = new Map<string, NamedEndpoint>();
+  const replicas = new Map<string, NamedEndpoint>();
+  for (const [from, to, ...nodes] of reply as SlotsReply) {
+    const [master, ...others] = nodes.map((node) => readNode(node, asked));
+    if (master === undefined) continue;
+    masters.set(addressOf(master), master);
+    for (const other of others) replicas.set(addressOf(other), other);
+    owners.fill(master, Number(from), Number(to) + 1);
+  }
+  return { owners, masters: [...masters.values()], replicas: [...replicas.values()] };
+}
+
+/** Reads `MOVED 3999 127.0.0.1:6381` and `ASK …`; an empty host means the one that was asked. */
+export function readRedirection(
+  words: string,
+  asked: string,
+): { slot: number; to: NamedEndpoint } | undefined {
+  const [, slot, host, port] = /^(?:MOVED|ASK) (\d{1,5}) (\S*):(\d+)/.exec(words) ?? [];
+  if (slot === undefined || Number(slot) >= SLOTS) return undefined;
+  return { slot: Number(slot), to: { host: host || asked, port: Number(port) } };
+}

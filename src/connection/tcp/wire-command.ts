@@ -1,0 +1,133 @@
+/**
+ * One command on its way over ioredis: written as it is, settled once, bounded in time.
+ *
+ * It is a Command of ioredis's without what that does for each: flattening and transforming arguments,
+ * looking for keys, wrapping promises, tracing, timers. Half of a command's cost was there.
+ */
+import { Command as IoredisCommand } from "ioredis";
+import type { Command, Part, SendOptions } from "../channel.ts";
+import type { Timed } from "./deadlines.ts";
+
+/** Told what becomes of each command. */
+export interface Fate {
+  /** The server answered: a reply, or an error of its own. */
+  answered(): void;
+  /** Settled, however. */
+  settled(): void;
+  /** Explains a failure. Without an error, there was no answer in time. */
+  explain(wire: WireCommand, error: Error | undefined): Error;
+  /** Whether the command, which certainly did not run, shall be sent once more. */
+  resend(wire: WireCommand, error: Error): Promise<unknown> | undefined;
+}
+
+/** What is known of a command beside its parts. */
+export interface WireOptions extends SendOptions {
+  /** Milliseconds. */
+  readonly deadline: number;
+  /** It was sent before, and did not run. */
+  readonly isSecond: boolean;
+}
+
+/** As ioredis's own, whose types hide what is overridden here. */
+const Base = IoredisCommand as unknown as new (name: string) => { name: string };
+
+/** Bytes as text, at any depth. */
+function textual(reply: unknown): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString();
+  return Array.isArray(reply) ? reply.map(textual) : reply;
+}
+
+function bulk(part: string | number): string {
+  const text = typeof part === "string" ? part : String(part);
+  return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+}
+
+/** RESP's array of bulk strings; bytes only where there is a part that is not text. */
+function encode(command: Command): string | Buffer {
+  let text = `*${command.length}\r\n`;
+  let chunks: Buffer[] | undefined;
+  for (const part of command as readonly Part[]) {
+    if (typeof part === "object") {
+      chunks ??= [];
+      chunks.push(Buffer.from(`${text}$${part.length}\r\n`), part);
+      text = "\r\n";
+    } else {
+      text += bulk(part);
+    }
+  }
+  return chunks === undefined ? text : Buffer.concat([...chunks, Buffer.from(text)]);
+}
+
+/** A command that ioredis can send, and whose promise settles once. */
+export class WireCommand extends Base implements Timed {
+  /** Settles with a reply, or with what {@link Fate.explain} makes of a failure. */
+  declare readonly promise: Promise<unknown>;
+  declare isSettled: boolean;
+  isExtended = false;
+  next: Timed | undefined = undefined;
+  /** ioredis traces a command unless it was traced before. */
+  isTraced = true;
+  readonly args: readonly never[] = [];
+  due: number;
+  /** By `performance.now()`. */
+  readonly sentAt: number;
+  readonly command: Command;
+  readonly options: WireOptions;
+  readonly #fate: Fate;
+  declare private keep: (value: unknown) => void;
+  declare private refuse: (error: Error) => void;
+
+  constructor(command: Command, options: WireOptions, fate: Fate) {
+    super(command[0]);
+    this.command = command;
+    this.options = options;
+    this.#fate = fate;
+    this.sentAt = performance.now();
+    this.due = this.sentAt + options.deadline;
+  }
+
+  /** What an error calls it. */
+  get what(): string {
+    return this.options.what ?? this.command[0];
+  }
+
+  /** Called by the base class when it is made. */
+  initPromise(): void {
+    const own = this as { promise: Promise<unknown> };
+    own.promise = new Promise((resolve, reject) => {
+      this.keep = resolve;
+      this.refuse = reject;
+    });
+  }
+
+  setReplyContext(): void {}
+
+  toWritable(): string | Buffer {
+    return encode(this.command);
+  }
+
+  resolve(reply: unknown): void {
+    this.#fate.answered();
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.keep(this.options.bytes ? reply : textual(reply));
+    this.#fate.settled();
+  }
+
+  reject(error: Error): void {
+    if (error.name === "ReplyError") this.#fate.answered();
+    if (!this.isSettled) this.#fail(error);
+  }
+
+  expire(): void {
+    this.#fail(undefined);
+  }
+
+  #fail(error: Error | undefined): void {
+    this.isSettled = true;
+    const again = error && !this.options.isSecond ? this.#fate.resend(this, error) : undefined;
+    if (again) again.then(this.keep, this.refuse);
+    else this.refuse(this.#fate.explain(this, error));
+    this.#fate.settled();
+  }
+}
