@@ -60,14 +60,10 @@ export function createBreaker(plan: BreakerPlan): Breaker {
   const probeLater = (): void => {
     timer = setTimeout(() => {
       const asked = round;
-      plan.probe().then(
-        () => {
-          if (asked === round) halfOpen();
-        },
-        () => {
-          if (asked === round) probeLater();
-        },
-      );
+      const after = (next: () => void) => (): void => {
+        if (asked === round) next();
+      };
+      plan.probe().then(after(halfOpen), after(probeLater));
     }, pause);
     timer.unref();
     pause = Math.min(pause * 2, LONGEST_PAUSE);

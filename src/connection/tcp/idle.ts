@@ -62,7 +62,7 @@ export function createIdle(plan: IdlePlan): Idle {
 }
 
 function makeAwake(): { promise: Promise<void>; end: () => void } {
-  let end = (): void => {};
-  const promise = new Promise<void>((resolve) => (end = resolve));
-  return { promise, end };
+  const awake = { end: () => {}, promise: Promise.resolve() };
+  awake.promise = new Promise<void>((resolve) => (awake.end = resolve));
+  return awake;
 }

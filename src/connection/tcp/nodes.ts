@@ -44,7 +44,7 @@ export class Nodes {
   /** Each once. */
   #masters: Node[] = [];
   #replicas: readonly NamedEndpoint[] = [];
-  #refreshing: Promise<void> | undefined;
+  #isRefreshing = false;
   #timer: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
   #isClosed = false;
@@ -131,18 +131,17 @@ export class Nodes {
 
   /** Asks who holds what, unless that is being asked already. */
   refresh(): void {
-    if (this.#isClosed) return;
-    this.#refreshing ??= this.#learn().then(
-      () => {
-        this.#refreshing = undefined;
-        this.#judge();
-      },
-      (error: KitError) => {
-        this.#refreshing = undefined;
+    if (this.#isClosed || this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    this.#learn()
+      .catch((error: KitError) => {
         if (this.#masters.length === 0) this.#availability.fail(error);
         this.#refreshLater();
-      },
-    );
+      })
+      .finally(() => {
+        this.#isRefreshing = false;
+        this.#judge();
+      });
   }
 
   async #learn(): Promise<void> {

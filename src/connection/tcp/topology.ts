@@ -29,7 +29,11 @@ function readNode([host, port, , metadata]: readonly unknown[], asked: string): 
   const pairs = Array.isArray(metadata) ? (metadata as string[]) : [];
   const at = pairs.indexOf("hostname");
   const name = at === -1 ? undefined : pairs[at + 1];
-  return { host: host ? String(host) : asked, port: Number(port), name: name || undefined };
+  return {
+    host: typeof host === "string" && host !== "" ? host : asked,
+    port: Number(port),
+    name: name || undefined,
+  };
 }
 
 /**
@@ -46,7 +50,7 @@ export function readTopology(reply: unknown, asked: string): Topology {
     if (master === undefined) continue;
     masters.set(addressOf(master), master);
     for (const other of others) replicas.set(addressOf(other), other);
-    owners.fill(master, Number(from), Number(to) + 1);
+    owners.fill(master, from, to + 1);
   }
   return { owners, masters: [...masters.values()], replicas: [...replicas.values()] };
 }

@@ -20,17 +20,6 @@ export interface Fate {
   resend(wire: WireCommand, error: Error): Promise<unknown> | undefined;
 }
 
-/** What is known of a command beside its parts. */
-export interface WireOptions extends SendOptions {
-  /** Milliseconds. */
-  readonly deadline: number;
-  /** It was sent before, and did not run. */
-  readonly isSecond: boolean;
-}
-
-/** As ioredis's own, whose types hide what is overridden here. */
-const Base = IoredisCommand as unknown as new (name: string) => { name: string };
-
 /** Bytes as text, at any depth. */
 function textual(reply: unknown): unknown {
   if (Buffer.isBuffer(reply)) return reply.toString();
@@ -58,46 +47,57 @@ function encode(command: Command): string | Buffer {
   return chunks === undefined ? text : Buffer.concat([...chunks, Buffer.from(text)]);
 }
 
+const NONE: readonly never[] = [];
+
 /** A command that ioredis can send, and whose promise settles once. */
-export class WireCommand extends Base implements Timed {
+export class WireCommand implements Timed {
   /** Settles with a reply, or with what {@link Fate.explain} makes of a failure. */
-  declare readonly promise: Promise<unknown>;
-  declare isSettled: boolean;
+  readonly promise: Promise<unknown>;
+  isSettled = false;
   isExtended = false;
   next: Timed | undefined = undefined;
-  /** ioredis traces a command unless it was traced before. */
-  isTraced = true;
-  readonly args: readonly never[] = [];
   due: number;
   /** By `performance.now()`. */
   readonly sentAt: number;
+  /** Milliseconds. */
+  readonly deadline: number;
+  /** It was sent before, and did not run. */
+  readonly isSecond: boolean;
   readonly command: Command;
-  readonly options: WireOptions;
+  readonly options: SendOptions;
   readonly #fate: Fate;
-  declare private keep: (value: unknown) => void;
-  declare private refuse: (error: Error) => void;
+  #keep!: (value: unknown) => void;
+  #refuse!: (error: Error) => void;
+  /** What ioredis asks of a command. */
+  readonly name: string;
+  readonly args: readonly never[] = NONE;
+  readonly isTraced = true;
+  readonly inTransaction = false;
 
-  constructor(command: Command, options: WireOptions, fate: Fate) {
-    super(command[0]);
+  constructor(
+    command: Command,
+    options: SendOptions,
+    deadline: number,
+    isSecond: boolean,
+    fate: Fate,
+  ) {
     this.command = command;
+    this.name = command[0];
     this.options = options;
+    this.deadline = deadline;
+    this.isSecond = isSecond;
     this.#fate = fate;
     this.sentAt = performance.now();
-    this.due = this.sentAt + options.deadline;
+    this.due = this.sentAt + deadline;
+    this.promise = new Promise((resolve, reject) => {
+      this.#keep = resolve;
+      this.#refuse = reject;
+    });
   }
 
   /** What an error calls it. */
   get what(): string {
-    return this.options.what ?? this.command[0];
-  }
-
-  /** Called by the base class when it is made. */
-  initPromise(): void {
-    const own = this as { promise: Promise<unknown> };
-    own.promise = new Promise((resolve, reject) => {
-      this.keep = resolve;
-      this.refuse = reject;
-    });
+    return this.options.what ?? this.name;
   }
 
   setReplyContext(): void {}
@@ -110,7 +110,7 @@ export class WireCommand extends Base implements Timed {
     this.#fate.answered();
     if (this.isSettled) return;
     this.isSettled = true;
-    this.keep(this.options.bytes ? reply : textual(reply));
+    this.#keep(this.options.bytes ? reply : textual(reply));
     this.#fate.settled();
   }
 
@@ -125,9 +125,12 @@ export class WireCommand extends Base implements Timed {
 
   #fail(error: Error | undefined): void {
     this.isSettled = true;
-    const again = error && !this.options.isSecond ? this.#fate.resend(this, error) : undefined;
-    if (again) again.then(this.keep, this.refuse);
-    else this.refuse(this.#fate.explain(this, error));
+    const again = error && !this.isSecond ? this.#fate.resend(this, error) : undefined;
+    if (again === undefined) this.#refuse(this.#fate.explain(this, error));
+    else this.#keep(again);
     this.#fate.settled();
   }
 }
+
+// Whatever else ioredis may ask of a command, it has; only the constructor is not run.
+Object.setPrototypeOf(WireCommand.prototype, IoredisCommand.prototype);

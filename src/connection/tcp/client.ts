@@ -1,0 +1,104 @@
+/** ioredis, told to do nothing on its own but to connect, and fed with proven sockets. */
+import type { Socket } from "node:net";
+import { Redis, type RedisOptions } from "ioredis";
+import type { KitError } from "../../errors.ts";
+import { type Attempt, diagnose, type Phase } from "../diagnosis.ts";
+import type { Authentication } from "./authentication.ts";
+import { connectorOf } from "./connector.ts";
+import type { Destination } from "./destination.ts";
+import { openSocket } from "./socket.ts";
+import type { Watchdog } from "./watchdog.ts";
+
+/** What a client needs to know, and tells. Times are milliseconds. */
+export interface ClientPlan {
+  /** The server as errors call it until a destination is known. */
+  readonly attempt: Attempt;
+  /** Asked before each connection. */
+  destination(): Destination | Promise<Destination>;
+  /** A replica is no use: its master is asked for again. */
+  readonly mustBeMaster: boolean;
+  readonly db: number;
+  /** For a command, queueing included. */
+  readonly deadline: number;
+  /** In place of `deadline` until the first `ready`. */
+  readonly connectDeadline: number;
+}
+
+/** Told what becomes of the client's connections. */
+export interface ClientEvents {
+  ready(): void;
+  /** A connection could not be made, or was lost for a reason that the socket or the server gave. */
+  failed(error: KitError): void;
+  closed(): void;
+}
+
+/** ioredis, and the server as the last attempt knew it. */
+export interface Client {
+  readonly redis: Redis;
+  attempt(): Attempt;
+}
+
+const OPTIONS = {
+  lazyConnect: true,
+  replyMapping: "legacy",
+  connectionName: "express-redis-kit",
+  // At most once: nothing waits in a queue of ioredis's, nothing is sent again after a loss.
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  // So that a server which is back is found within half a second.
+  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times - 1, 3), 400),
+} as const;
+
+/** Makes a client; it connects when it is told to. */
+export function createClient(
+  plan: ClientPlan,
+  authentication: Authentication,
+  watchdog: Watchdog,
+  events: ClientEvents,
+): Client {
+  let attempt = plan.attempt;
+  let phase: Phase = "opening";
+  let wasReady = false;
+
+  const open = async (): Promise<Socket> => {
+    phase = "opening";
+    const { address, socket } = await plan.destination();
+    attempt = socket.attempt;
+    const auth = await authentication.current();
+    // ioredis has read its options by now; this is what its handshake reads.
+    if (redis.condition && auth !== undefined) redis.condition.auth = auth;
+    return openSocket(address, socket);
+  };
+  const fail = (error: Error): void => {
+    const cause = diagnose(error, attempt, wasReady ? "established" : "greeting");
+    if (cause.code === "REDIS_AUTH_FAILED") authentication.rejected();
+    phase = "opening"; // What follows, the close, has its reason now.
+    events.failed(cause);
+  };
+  const Connector = connectorOf({
+    open,
+    onFailure: (error) => events.failed(error),
+    accepts: ({ role }) => !plan.mustBeMaster || role === undefined || role === "master",
+  });
+  const options: RedisOptions & { replyMapping: "legacy" } = { ...OPTIONS, Connector, db: plan.db };
+  const redis: Redis = new Redis(options);
+  redis.on("connect", () => {
+    phase = "greeting";
+    const patience = wasReady ? Math.max(500, plan.deadline * 2) : plan.connectDeadline * 0.8;
+    watchdog.expectGreeting(redis.stream, patience);
+  });
+  redis.on("error", fail);
+  redis.on("ready", () => {
+    phase = "established";
+    wasReady = true;
+    watchdog.calm();
+    events.ready();
+  });
+  redis.on("close", () => {
+    watchdog.calm();
+    if (phase === "greeting") fail(new Error("Connection is closed."));
+    events.closed();
+  });
+  return { redis, attempt: () => attempt };
+}
