@@ -2,8 +2,9 @@
 import { KitError } from "./errors.ts";
 import { createKeys } from "./keys.ts";
 import { parseRedisOptions, type RedisOptions } from "./config/redis-options.ts";
-import type { Target } from "./config/redis-target.ts";
+import { isRest, type Target } from "./config/redis-target.ts";
 import type { CredentialsProvider } from "./config/credentials.ts";
+import { checkBesideClient, type GivenClient } from "./config/given-client.ts";
 import { chooseTarget, type Env, variable } from "./config/choose-target.ts";
 import { hostPolicy, type HostPolicy, judgeTls } from "./config/tls-policy.ts";
 import { readTlsSettings, type TlsSettings } from "./config/tls-settings.ts";
@@ -40,8 +41,12 @@ export interface CacheDefaults {
 
 /** Options of `createKit()`; each wins over the environment. */
 export interface KitOptions {
-  /** A URL as in `REDIS_URL`, its parts, or `false` for memory (never in production). */
-  redis?: string | false | RedisOptions;
+  /**
+   * A URL as in `REDIS_URL`, its parts, or `false` for memory (never in production). Or a client that
+   * the application already has: an ioredis `Redis` or `Cluster`, a node-redis client or cluster
+   * (version 5 or later), an @upstash/redis `Redis`. It is used, and never configured or closed.
+   */
+  redis?: string | false | RedisOptions | GivenClient;
   /** Put before all keys, with a colon. Default: none. */
   namespace?: string;
   /** The longest that a command may take, queueing included. Default: 250 ms, 1 s over REST. */
@@ -132,6 +137,7 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     env,
     environment !== "production",
   );
+  if (target.kind === "client") checkBesideClient(options);
   const tls = readTlsSettings(redis, (name) => variable(env, name), target);
   createKeys(options.namespace ?? "");
   const question = {
@@ -157,7 +163,7 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     namespace: options.namespace ?? "",
     deadline: parseDuration(
       "deadline",
-      options.deadline ?? (target.kind === "rest" ? 1000 : 250),
+      options.deadline ?? (isRest(target) ? 1000 : 250),
       LONGEST_TIMER,
     ),
     connectDeadline: parseDuration(

@@ -1,7 +1,7 @@
 /** Private Redis servers for tests: on a unix socket or a free loopback port, ended by pid. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -34,6 +34,8 @@ export interface RedisServerOptions {
   tls?: { ca: string; cert: string; key: string; authClients?: boolean };
   /** Further arguments, as on redis-server's command line. */
   args?: readonly string[];
+  /** The text of a configuration file, which a Sentinel writes its state to. Default: no file. */
+  config?: string;
 }
 
 function findBinary(): string {
@@ -101,7 +103,10 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const socketPath = join(folder, "redis.sock");
   const port = options.tcp ? await freePort() : 0;
   const tlsPort = options.tls ? await freePort() : 0;
+  const configFile = join(folder, "redis.conf");
+  if (options.config !== undefined) writeFileSync(configFile, options.config);
   const args = [
+    ...(options.config === undefined ? [] : [configFile]),
     "--port",
     String(port),
     "--bind",

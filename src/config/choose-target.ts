@@ -1,7 +1,7 @@
 /** Which deployment is configured, and where: options, then Upstash, then `REDIS_URL`, then nothing. */
 import { KitError } from "../errors.ts";
-import type { RedisOptions } from "./redis-options.ts";
-import type { Target } from "./redis-target.ts";
+import type { ParsedRedis } from "./redis-options.ts";
+import { freezeTarget, type Target } from "./redis-target.ts";
 import { ASKED_LATER, parseRedisUrl } from "./redis-url.ts";
 
 /** Environment variables. */
@@ -28,10 +28,13 @@ export interface Chosen {
  */
 export function chooseTarget(
   isMemoryAsked: boolean,
-  redis: RedisOptions,
+  redis: ParsedRedis,
   env: Env,
   mayBeMemory: boolean,
 ): Chosen {
+  if (redis.client !== undefined) {
+    return { target: freezeTarget(redis.client), source: "options" };
+  }
   if (redis.url !== undefined) {
     const target = parseRedisUrl(redis.url, "The option `redis`", givenToken(redis));
     return { target, source: "options" };
@@ -48,7 +51,7 @@ export function chooseTarget(
   });
 }
 
-function givenToken({ credentials, token }: RedisOptions) {
+function givenToken({ credentials, token }: ParsedRedis) {
   return credentials ? ASKED_LATER : token;
 }
 

@@ -1,4 +1,4 @@
-/** The option `redis`: a URL, its parts, or `false` for memory. */
+/** The option `redis`: a URL, its parts, a client of the application's, or `false` for memory. */
 import {
   checkOptions,
   type Duration,
@@ -8,6 +8,8 @@ import {
   parseFunction,
 } from "../validate.ts";
 import type { CredentialsProvider } from "./credentials.ts";
+import { recogniseClient } from "./given-client.ts";
+import type { ClientTarget } from "./redis-target.ts";
 
 /** How Redis is reached, where a URL alone does not say it. */
 export interface RedisOptions {
@@ -51,11 +53,20 @@ const TEXTS = [
   "servername",
 ] as const;
 
+/** The option as read: the parts of an address, or a client in place of all of them. */
+export interface ParsedRedis extends RedisOptions {
+  client?: ClientTarget;
+}
+
 /** Checks the option and answers its parts; a URL alone is the part `url`. */
-export function parseRedisOptions(value: unknown): RedisOptions {
+export function parseRedisOptions(value: unknown): ParsedRedis {
   if (value === undefined || value === false) return {};
   if (typeof value === "string") return { url: value };
-  if (value === true) throw invalidOption("redis", value, "a URL, its parts, or false for memory");
+  if (value === true) {
+    throw invalidOption("redis", value, "a URL, its parts, a client, or false for memory");
+  }
+  const client = recogniseClient(value);
+  if (client !== undefined) return { client };
   checkOptions("createKit().redis", value, [
     ...TEXTS,
     "credentials",

@@ -16,9 +16,30 @@ export interface RespTarget {
   readonly family: 0 | 4 | 6;
 }
 
+/** A client that the application made, and what its options say of it. */
+export interface ClientTarget {
+  readonly kind: "client";
+  readonly library: "ioredis" | "node-redis" | "@upstash/redis";
+  readonly isCluster: boolean;
+  /** The client itself. Its state may be read; nothing of it is changed. */
+  readonly client: object;
+  /** Scheme and address, without credentials. */
+  readonly address: string;
+  /** Every host that the options name; empty for a unix socket. */
+  readonly hosts: readonly string[];
+  /** Whether the options ask for TLS. */
+  readonly isEncrypted: boolean;
+  /** What the options say against verifying certificates. */
+  readonly weakness: {
+    readonly rejectUnauthorized?: boolean;
+    readonly checkServerIdentity?: unknown;
+  };
+}
+
 /** The deployment that a kit talks to. */
 export type Target =
   | { readonly kind: "memory" }
+  | ClientTarget
   | {
       readonly kind: "rest";
       readonly url: string;
@@ -35,13 +56,17 @@ export type Target =
       readonly master: string;
     } & RespTarget);
 
-function printEndpoint({ host, port }: Endpoint): string {
+/** Prints an address, IPv6 in brackets. */
+export function printEndpoint({ host, port }: Endpoint): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Prints a target for a log: deployment and address, never a credential. */
 export function describeTarget(target: Target): string {
   if (target.kind === "memory") return "memory";
+  if (target.kind === "client") {
+    return `${target.address} by the application's ${target.library} client`;
+  }
   if (target.kind === "rest") return target.url;
   if (target.kind === "unix") return `unix://${target.path}`;
   const scheme = target.tls ? "rediss" : "redis";
@@ -50,12 +75,19 @@ export function describeTarget(target: Target): string {
   return `${scheme}+sentinel://${target.sentinels.map(printEndpoint).join(",")}/${target.master}`;
 }
 
+/** Whether commands travel as HTTP requests, which take longer. */
+export function isRest(target: Target): boolean {
+  return target.kind === "client" ? target.library === "@upstash/redis" : target.kind === "rest";
+}
+
 /** Every host that a target names; empty for a unix socket and memory. */
 export function hostsOf(target: Target): readonly string[] {
   switch (target.kind) {
     case "standalone":
     case "rest":
       return [target.host];
+    case "client":
+      return target.hosts;
     case "cluster":
       return target.nodes.map((node) => node.host);
     case "sentinel":

@@ -27,6 +27,7 @@ export function isLoopback(host: string): boolean {
 
 function isEncrypted(target: Target): boolean {
   if (target.kind === "rest") return target.url.startsWith("https:");
+  if (target.kind === "client") return target.isEncrypted;
   return "tls" in target && target.tls;
 }
 
@@ -47,6 +48,20 @@ export function judgeTls(question: TlsQuestion): string[] {
   return judgeVerification(hosts, question);
 }
 
+/** The change that encrypts, as the library behind it says it. */
+function howToEncrypt(target: Target): string {
+  if (target.kind === "rest") return "Use https://";
+  if (target.kind !== "client") return "Use rediss://";
+  if (target.library === "@upstash/redis") return "Make the client of an https:// address";
+  if (target.library === "node-redis") {
+    return target.isCluster
+      ? "Make the cluster with defaults: { socket: { tls: true } }"
+      : "Make the client of a rediss:// address, or with socket: { tls: true }";
+  }
+  if (target.isCluster) return "Make the Cluster with redisOptions: { tls: {} }";
+  return "Make the client of a rediss:// address, or with tls: {} (with Sentinels, enableTLSForSentinelMode: true too)";
+}
+
 function judgePlaintext(
   target: Target,
   hosts: readonly string[],
@@ -54,10 +69,9 @@ function judgePlaintext(
 ): string[] {
   const [refused] = uncovered(hosts, allowed);
   if (refused !== undefined) {
-    const secure = target.kind === "rest" ? "https://" : "rediss://";
     throw new KitError("PLAINTEXT_REFUSED", {
       message: `Refused to reach Redis at ${refused} without TLS (${describeTarget(target)}): in production sessions and passwords would cross the network in clear text.`,
-      fix: `Use ${secure}; or, if the network between is private and yours, allow this one host: REDIS_ALLOW_PLAINTEXT=${refused} or allowPlaintext: ['${refused}'].`,
+      fix: `${howToEncrypt(target)}; or, if the network between is private and yours, allow this one host: REDIS_ALLOW_PLAINTEXT=${refused} or allowPlaintext: ['${refused}'].`,
     });
   }
   return hosts

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { KitError } from "../errors.ts";
 import type { RedisOptions } from "./redis-options.ts";
-import type { Target } from "./redis-target.ts";
+import type { ClientTarget, Target } from "./redis-target.ts";
 
 /** TLS settings as given: PEM texts, a server name, and the two that weaken verification. */
 export interface TlsSettings {
@@ -25,6 +25,7 @@ export function readTlsSettings(
   variable: (name: string) => string | undefined,
   target: Target,
 ): TlsSettings {
+  if (target.kind === "client") return settingsOfClient(target);
   const fromEnv = (name: string) => (target.kind === "memory" ? undefined : variable(name));
   const settings: TlsSettings = Object.freeze({
     ca: pem("REDIS_CA", given.ca ?? fromEnv("REDIS_CA")),
@@ -52,6 +53,18 @@ export function readTlsSettings(
     });
   }
   return settings;
+}
+
+/** A client of the application's brings certificates and keys of its own. */
+function settingsOfClient({ weakness }: ClientTarget): TlsSettings {
+  return Object.freeze({
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    servername: undefined,
+    rejectUnauthorized: weakness.rejectUnauthorized,
+    checkServerIdentity: weakness.checkServerIdentity,
+  });
 }
 
 /** PEM text as it is (with `\n` written out, as some dashboards store it), else the file of that name. */

@@ -1,5 +1,6 @@
 /** From a Config to its one connection. */
 import type { Config } from "../config.ts";
+import { describeTarget, type Target } from "../config/redis-target.ts";
 import type { KitError } from "../errors.ts";
 import type { Channel } from "./channel.ts";
 import { portOver } from "./commands.ts";
@@ -7,11 +8,13 @@ import { createCredentialSource, type CredentialSource } from "./credentials.ts"
 import { withMemoryFallback } from "./fallback.ts";
 import { createMemory } from "./memory/memory.ts";
 import type { Connection, ConnectionEvents } from "./port.ts";
+import { openRest, type RestPlan } from "./rest/rest.ts";
 import { openCluster } from "./tcp/cluster.ts";
 import {
   attemptOf,
   type SocketTarget,
   tcpDestination,
+  tlsPlan,
   unixDestination,
 } from "./tcp/destination.ts";
 import { type Link, type LinkPlan, openLink } from "./tcp/link.ts";
@@ -109,9 +112,30 @@ function channelTo(
       const attempt = attemptOf(config, target);
       return openCluster({ seeds: target.nodes, attempt, deadline, connectDeadline, open }, events);
     }
+    case "rest":
+      return openRest(restPlan(config, target, source), events);
     default:
       throw new Error(`No channel leads to ${target.kind}.`);
   }
+}
+
+function restPlan(
+  config: Config,
+  target: Extract<Target, { kind: "rest" }>,
+  credentials: CredentialSource | undefined,
+): RestPlan {
+  const { tls, deadline, connectDeadline } = config;
+  const isTls = target.url.startsWith("https:");
+  const servername = tls.servername ?? target.host;
+  return {
+    url: target.url,
+    token: target.token,
+    credentials,
+    deadline,
+    connectDeadline,
+    attempt: { target: describeTarget(target), tls: isTls, servername },
+    tls: isTls ? tlsPlan(config, tls.servername, target.host) : undefined,
+  };
 }
 
 /** A link is a channel to a deployment of one server. */

@@ -3,7 +3,7 @@ import type { Config } from "../../config.ts";
 import { describeTarget, type Endpoint, type Target } from "../../config/redis-target.ts";
 import { KitError } from "../../errors.ts";
 import type { Attempt } from "../diagnosis.ts";
-import type { Address, SocketPlan } from "./socket.ts";
+import type { Address, SocketPlan, TlsPlan } from "./socket.ts";
 
 /** Deployments that are spoken to over sockets. */
 export type SocketTarget = Extract<Target, { tls: boolean }>;
@@ -46,6 +46,23 @@ function checkPlaintext(config: Config, server: string, host: string): void {
   });
 }
 
+/**
+ * How TLS is spoken to a host.
+ *
+ * @param servername undefined means the host itself, if it is a name
+ */
+export function tlsPlan(config: Config, servername: string | undefined, host: string): TlsPlan {
+  const { ca, cert, key, checkServerIdentity } = config.tls;
+  return {
+    ca,
+    cert,
+    key,
+    servername,
+    verify: config.verifyTls || !config.hosts.mayBeUnverified(host),
+    checkServerIdentity: checkServerIdentity as undefined,
+  };
+}
+
 /** How a unix socket is opened. */
 export function unixDestination(
   config: Config,
@@ -82,16 +99,7 @@ export function tcpDestination(
       // An attempt ends before those who wait for it do, so that they are told why it failed.
       timeout: Math.ceil(config.connectDeadline * 0.8),
       attempt: { target: server, tls: target.tls, servername: servername ?? host },
-      tls: target.tls
-        ? {
-            ca: tls.ca,
-            cert: tls.cert,
-            key: tls.key,
-            servername,
-            verify: config.verifyTls || !config.hosts.mayBeUnverified(host),
-            checkServerIdentity: tls.checkServerIdentity as undefined,
-          }
-        : undefined,
+      tls: target.tls ? tlsPlan(config, servername, host) : undefined,
     },
   };
 }

@@ -1,0 +1,244 @@
+/** Private Redis Clusters for tests: real nodes on loopback ports, ended by pid. */
+import { once } from "node:events";
+import calculateSlot from "cluster-key-slot";
+import type { Redis } from "ioredis";
+import { lastingPort } from "./ports.ts";
+import { type RedisServer, startRedis, until } from "./redis-server.ts";
+
+/** One server of a Cluster. */
+export interface ClusterNode {
+  readonly port: number;
+  /** What it was made as; a failover changes what it is. */
+  readonly role: "master" | "replica";
+  readonly id: string;
+  readonly server: RedisServer;
+  /** A client past the kit, for looking; ended with the Cluster. */
+  readonly client: Redis;
+}
+
+/** A Cluster that a test may do anything to. */
+export interface RedisCluster {
+  /** All nodes as `REDIS_URL` names them, with the password where there is one. */
+  readonly url: string;
+  readonly nodes: readonly ClusterNode[];
+  /** Nodes whose process runs and is not frozen. */
+  live(): readonly ClusterNode[];
+  /** Masters that hold slots now, as the live nodes see it. */
+  masters(): Promise<readonly ClusterNode[]>;
+  /** The node that holds a key now. */
+  masterOf(key: string): Promise<ClusterNode>;
+  /** SIGKILL waits until the process has ended; SIGSTOP freezes it and SIGCONT thaws it. */
+  kill(node: ClusterNode, signal: NodeJS.Signals): Promise<void>;
+  /** Starts a killed node on its old port, with its old id and no data. */
+  restart(node: ClusterNode): Promise<void>;
+  /** Waits until all live nodes agree: every slot has a live master, every live replica is in step. */
+  waitForOk(): Promise<void>;
+  /** Empties all masters. */
+  flush(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What {@link startCluster} can be told. */
+export interface ClusterOptions {
+  /** Default: 3. */
+  masters?: number;
+  /** Of each master. Default: 1. */
+  replicas?: number;
+  /** Speak TLS only, on the bus too, with these files. */
+  tls?: { ca: string; cert: string; key: string };
+  /** Asked of clients and between nodes. Default: none. */
+  password?: string;
+}
+
+/** How long a node must be silent to be taken for dead, in milliseconds. */
+const NODE_TIMEOUT = 1000;
+const SLOTS = 16_384;
+
+function argumentsOf(port: number, busPort: number, { tls, password }: ClusterOptions): string[] {
+  return [
+    ["--cluster-enabled", "yes"],
+    ["--cluster-announce-ip", "127.0.0.1"],
+    ["--cluster-port", String(busPort)],
+    ["--cluster-node-timeout", String(NODE_TIMEOUT)],
+    ["--cluster-replica-validity-factor", "0"],
+    ["--repl-diskless-sync-delay", "0"],
+    ...(tls
+      ? [
+          ["--port", "0"],
+          ["--tls-port", String(port)],
+          ["--tls-cluster", "yes"],
+          ["--tls-replication", "yes"],
+          ["--tls-auth-clients", "no"],
+          ["--tls-ca-cert-file", tls.ca],
+          ["--tls-cert-file", tls.cert],
+          ["--tls-key-file", tls.key],
+        ]
+      : [["--port", String(port)]]),
+    ...(password === undefined
+      ? []
+      : [
+          ["--requirepass", password],
+          ["--masterauth", password],
+        ]),
+  ].flat();
+}
+
+interface StartedNode extends ClusterNode {
+  readonly busPort: number;
+}
+
+async function startNode(role: ClusterNode["role"], options: ClusterOptions): Promise<StartedNode> {
+  const port = await lastingPort();
+  const busPort = await lastingPort();
+  const server = await startRedis({ args: argumentsOf(port, busPort, options) });
+  const { client } = server;
+  if (options.password !== undefined) client.options.password = options.password;
+  const id = String(await client.cluster("MYID"));
+  return { port, busPort, role, id, server, client };
+}
+
+/** One line of CLUSTER NODES. */
+interface Seen {
+  readonly id: string;
+  readonly flags: readonly string[];
+  readonly ranges: readonly string[];
+}
+
+async function view({ client }: ClusterNode): Promise<Seen[]> {
+  const text = String(await client.cluster("NODES"));
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [id = "", , flags = "", , , , , , ...ranges] = line.split(" ");
+      return { id, flags: flags.split(","), ranges };
+    });
+}
+
+async function join(nodes: readonly StartedNode[], masters: number): Promise<void> {
+  const [first, ...others] = nodes as [StartedNode, ...StartedNode[]];
+  await Promise.all(
+    nodes.map(async ({ client }, index) => {
+      await client.cluster("SET-CONFIG-EPOCH", index + 1);
+      if (index >= masters) return;
+      const from = Math.ceil((SLOTS * index) / masters);
+      const to = Math.ceil((SLOTS * (index + 1)) / masters) - 1;
+      await client.call("CLUSTER", "ADDSLOTSRANGE", from, to);
+    }),
+  );
+  for (const { port, busPort } of others) {
+    await first.client.call("CLUSTER", "MEET", "127.0.0.1", port, busPort);
+  }
+  const isMet = async (node: ClusterNode): Promise<boolean> => {
+    const seen = await view(node);
+    return (
+      seen.length === nodes.length && !seen.some(({ flags }) => flags.includes("handshake"))
+    );
+  };
+  await until(async () => (await Promise.all(nodes.map(isMet))).every(Boolean), "all nodes met");
+  await Promise.all(
+    nodes.slice(masters).map(({ client }, index) =>
+      client.cluster("REPLICATE", nodes[index % masters]!.id),
+    ),
+  );
+}
+
+/**
+ * Who holds which slots as a node sees it; undefined unless that is a whole Cluster of live masters, which
+ * the node follows in step if it is a replica.
+ */
+async function layoutSeenBy(
+  node: ClusterNode,
+  live: ReadonlySet<string>,
+): Promise<string | undefined> {
+  if (!String(await node.client.cluster("INFO")).includes("cluster_state:ok")) return undefined;
+  const replication = await node.client.info("replication");
+  if (replication.includes("role:slave") && !replication.includes("master_link_status:up")) {
+    return undefined;
+  }
+  const seen = await view(node);
+  const isWhole = seen.every(({ id, flags, ranges }) => {
+    const isFailing = flags.some((flag) => flag.startsWith("fail"));
+    return live.has(id) ? !isFailing : ranges.length === 0;
+  });
+  if (!isWhole) return undefined;
+  return seen
+    .map(({ id, ranges }) => `${id} ${ranges.join(" ")}`)
+    .toSorted()
+    .join("\n");
+}
+
+function holds(ranges: readonly string[], slot: number): boolean {
+  return ranges.some((range) => {
+    const [from = "", to = from] = range.split("-");
+    return Number(from) <= slot && slot <= Number(to);
+  });
+}
+
+/** Starts a Cluster and waits until every node serves, and every replica is in step. */
+export async function startCluster(options: ClusterOptions = {}): Promise<RedisCluster> {
+  const { masters = 3, replicas = 1, password, tls } = options;
+  const nodes = await Promise.all(
+    Array.from({ length: masters * (1 + replicas) }, (_, index) =>
+      startNode(index < masters ? "master" : "replica", options),
+    ),
+  );
+  const frozen = new Set<ClusterNode>();
+  const live = (): ClusterNode[] =>
+    nodes.filter(
+      (node) =>
+        !frozen.has(node) &&
+        node.server.process.exitCode === null &&
+        node.server.process.signalCode === null,
+    );
+  const byId = (id: string): ClusterNode => nodes.find((node) => node.id === id)!;
+  const owners = async (): Promise<Seen[]> => {
+    const seen = await view(live()[0]!);
+    return seen.filter(({ ranges }) => ranges.length > 0);
+  };
+  const cluster: RedisCluster = {
+    nodes,
+    url: nodes
+      .map(({ port }) => `127.0.0.1:${port}`)
+      .join(",")
+      .replace(/^/, `redis${tls ? "s" : ""}://${password === undefined ? "" : `:${password}@`}`),
+    live,
+    masters: async () => (await owners()).map(({ id }) => byId(id)),
+    masterOf: async (key) =>
+      byId((await owners()).find(({ ranges }) => holds(ranges, calculateSlot(key)))!.id),
+    kill: async (node, signal) => {
+      const { process } = node.server;
+      if (signal === "SIGSTOP") frozen.add(node);
+      if (signal === "SIGCONT" || signal === "SIGKILL") frozen.delete(node);
+      const exited = once(process, "exit");
+      process.kill(signal);
+      if (signal === "SIGKILL") await exited;
+    },
+    restart: (node) => {
+      frozen.delete(node);
+      return node.server.restart();
+    },
+    waitForOk: () =>
+      until(
+        async () => {
+          const alive = live();
+          const ids = new Set(alive.map(({ id }) => id));
+          const [layout, ...others] = await Promise.all(
+            alive.map((node) => layoutSeenBy(node, ids)),
+          );
+          return layout !== undefined && others.every((other) => other === layout);
+        },
+        "the Cluster is whole",
+        15_000,
+      ),
+    flush: async () => {
+      await Promise.all((await cluster.masters()).map(({ client }) => client.flushall()));
+    },
+    stop: async () => {
+      await Promise.all(nodes.map(({ server }) => server.stop()));
+    },
+  };
+  await join(nodes, masters);
+  await cluster.waitForOk();
+  return cluster;
+}

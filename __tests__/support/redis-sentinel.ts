@@ -1,0 +1,213 @@
+/** A private master with replicas under Sentinels, for tests; all are ended by pid. */
+import { once } from "node:events";
+import type { Redis } from "ioredis";
+import { lastingPort } from "./ports.ts";
+import { type RedisServer, startRedis, until } from "./redis-server.ts";
+
+/** A data server, or a Sentinel. */
+export interface SentinelNode {
+  readonly port: number;
+  readonly server: RedisServer;
+  /** A client past the kit, for looking; ended with the deployment. */
+  readonly client: Redis;
+}
+
+/** A deployment that a test may do anything to. */
+export interface SentinelDeployment {
+  /** As `REDIS_URL` names it, with the password of the data servers where there is one. */
+  readonly url: string;
+  /** Master and replicas, the first master first. */
+  readonly nodes: readonly SentinelNode[];
+  readonly sentinels: readonly SentinelNode[];
+  /** The master as most Sentinels see it now. */
+  master(): Promise<SentinelNode>;
+  /** SIGKILL waits until the process has ended; SIGSTOP freezes it and SIGCONT thaws it. */
+  kill(node: SentinelNode, signal: NodeJS.Signals): Promise<void>;
+  /** Starts a killed server on its old port, with no data. */
+  restart(node: SentinelNode): Promise<void>;
+  /** Waits until all live Sentinels name another live master than this one, and it takes writes. */
+  promoted(old: SentinelNode): Promise<SentinelNode>;
+  /** Waits until every live data server but the master follows it. */
+  waitForReplicas(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What {@link startSentinel} can be told. */
+export interface SentinelOptions {
+  /** Default: 1. */
+  replicas?: number;
+  /** Speak TLS only, with these files. */
+  tls?: { ca: string; cert: string; key: string };
+  /** Of the data servers. Default: none. */
+  password?: string;
+  /** Of the Sentinels themselves. Default: none. */
+  sentinelPassword?: string;
+}
+
+const NAME = "mymaster";
+const SENTINELS = 3;
+const QUORUM = 2;
+
+function listen(port: number, tls: SentinelOptions["tls"]): string[] {
+  if (tls === undefined) return ["--port", String(port)];
+  return [
+    ["--port", "0"],
+    ["--tls-port", String(port)],
+    ["--tls-replication", "yes"],
+    ["--tls-auth-clients", "no"],
+    ["--tls-ca-cert-file", tls.ca],
+    ["--tls-cert-file", tls.cert],
+    ["--tls-key-file", tls.key],
+  ].flat();
+}
+
+function nodeOf(port: number, server: RedisServer, password: string | undefined): SentinelNode {
+  if (password !== undefined) server.client.options.password = password;
+  return { port, server, client: server.client };
+}
+
+async function startData(
+  { tls, password }: SentinelOptions,
+  master: SentinelNode | undefined,
+): Promise<SentinelNode> {
+  const port = await lastingPort();
+  const args = [
+    ...listen(port, tls),
+    ...["--repl-diskless-sync-delay", "0"],
+    ...(password === undefined ? [] : ["--requirepass", password, "--masterauth", password]),
+    ...(master === undefined ? [] : ["--replicaof", "127.0.0.1", String(master.port)]),
+  ];
+  return nodeOf(port, await startRedis({ args }), password);
+}
+
+async function startSentinelNode(
+  { tls, password, sentinelPassword }: SentinelOptions,
+  master: SentinelNode,
+): Promise<SentinelNode> {
+  const port = await lastingPort();
+  const config = [
+    `sentinel monitor ${NAME} 127.0.0.1 ${master.port} ${QUORUM}`,
+    `sentinel down-after-milliseconds ${NAME} 1000`,
+    `sentinel failover-timeout ${NAME} 3000`,
+    ...(password === undefined ? [] : [`sentinel auth-pass ${NAME} ${password}`]),
+    ...(sentinelPassword === undefined
+      ? []
+      : [`requirepass ${sentinelPassword}`, `sentinel sentinel-pass ${sentinelPassword}`]),
+  ].join("\n");
+  const server = await startRedis({ config, args: [...listen(port, tls), "--sentinel"] });
+  const node = nodeOf(port, server, sentinelPassword);
+  // An old master is made a replica after four of these periods, which are seconds by default.
+  await node.client.call("SENTINEL", "DEBUG", "INFO-PERIOD", 250, "PUBLISH-PERIOD", 250);
+  return node;
+}
+
+/** The fields that a Sentinel tells of the master. */
+async function masterSeenBy({ client }: SentinelNode): Promise<Map<string, string>> {
+  const flat = (await client.call("SENTINEL", "MASTER", NAME)) as string[] | Record<string, string>;
+  if (!Array.isArray(flat)) return new Map(Object.entries(flat));
+  return new Map(
+    Array.from({ length: flat.length / 2 }, (_, n) => [flat[2 * n]!, flat[2 * n + 1]!]),
+  );
+}
+
+async function isFollowing({ client }: SentinelNode, master: SentinelNode): Promise<boolean> {
+  const replication = await client.info("replication");
+  return (
+    replication.includes("role:slave") &&
+    replication.includes(`master_port:${master.port}`) &&
+    replication.includes("master_link_status:up")
+  );
+}
+
+/** Starts a deployment and waits until every Sentinel knows all of it. */
+export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelDeployment> {
+  const { replicas = 1, password, tls } = options;
+  const first = await startData(options, undefined);
+  const others = await Promise.all(
+    Array.from({ length: replicas }, () => startData(options, first)),
+  );
+  const nodes = [first, ...others];
+  // A Sentinel that finds the replicas at its first look need not wait ten seconds for its next.
+  await until(
+    async () => (await Promise.all(others.map((node) => isFollowing(node, first)))).every(Boolean),
+    "the replicas follow the master",
+  );
+  const sentinels = await Promise.all(
+    Array.from({ length: SENTINELS }, () => startSentinelNode(options, first)),
+  );
+  await until(async () => {
+    const seen = await Promise.all(sentinels.map(masterSeenBy));
+    return seen.every(
+      (master) =>
+        master.get("num-other-sentinels") === String(SENTINELS - 1) &&
+        master.get("num-slaves") === String(replicas) &&
+        master.get("flags") === "master",
+    );
+  }, "the Sentinels know each other and the replicas");
+
+  const frozen = new Set<SentinelNode>();
+  const isLive = (node: SentinelNode): boolean =>
+    !frozen.has(node) &&
+    node.server.process.exitCode === null &&
+    node.server.process.signalCode === null;
+  const mastersSeen = async (): Promise<(SentinelNode | undefined)[]> => {
+    const seen = await Promise.all(sentinels.filter(isLive).map(masterSeenBy));
+    return seen.map((master) => nodes.find(({ port }) => String(port) === master.get("port")));
+  };
+  const agreed = async (): Promise<SentinelNode | undefined> => {
+    const [master, ...rest] = await mastersSeen();
+    return rest.every((other) => other === master) ? master : undefined;
+  };
+  const deployment: SentinelDeployment = {
+    nodes,
+    sentinels,
+    url: `redis${tls ? "s" : ""}+sentinel://${password === undefined ? "" : `:${password}@`}${sentinels
+      .map(({ port }) => `127.0.0.1:${port}`)
+      .join(",")}/${NAME}`,
+    master: async () => {
+      await until(async () => (await agreed()) !== undefined, "the Sentinels agree");
+      return (await agreed())!;
+    },
+    kill: async (node, signal) => {
+      const { process } = node.server;
+      if (signal === "SIGSTOP") frozen.add(node);
+      if (signal === "SIGCONT" || signal === "SIGKILL") frozen.delete(node);
+      const exited = once(process, "exit");
+      process.kill(signal);
+      if (signal === "SIGKILL") await exited;
+    },
+    restart: (node) => {
+      frozen.delete(node);
+      return node.server.restart();
+    },
+    promoted: async (old) => {
+      let now: SentinelNode | undefined;
+      await until(
+        async () => {
+          now = await agreed();
+          if (now === undefined || now === old || !isLive(now)) return false;
+          return (await now.client.info("replication")).includes("role:master");
+        },
+        "a replica is promoted",
+        15_000,
+      );
+      return now!;
+    },
+    waitForReplicas: () =>
+      until(
+        async () => {
+          const master = await agreed();
+          if (master === undefined) return false;
+          const replicas = nodes.filter((node) => isLive(node) && node !== master);
+          const follow = await Promise.all(replicas.map((node) => isFollowing(node, master)));
+          return follow.every(Boolean);
+        },
+        "the live replicas follow the master",
+        20_000,
+      ),
+    stop: async () => {
+      await Promise.all([...sentinels, ...nodes].map(({ server }) => server.stop()));
+    },
+  };
+  return deployment;
+}
