@@ -40,6 +40,7 @@ export const ERROR_CODES = [
   "TLS_VERIFICATION_REFUSED",
   "UNKNOWN_OPTION",
   "UNSUPPORTED_DEPLOYMENT",
+  "WAIT_UNTIL_FAILED",
 ] as const;
 
 /** One of the stable codes in {@link ERROR_CODES}. */

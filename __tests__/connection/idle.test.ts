@@ -96,7 +96,11 @@ describe.each(TRANSPORTS)("idleTimeout, over %s", (transport) => {
     const waitUntil = (): void => {
       throw new Error("called outside of a request");
     };
-    const { connection } = openWatched({ ...ways.options(transport), waitUntil, idleTimeout: 50 });
+    const { connection, errors } = openWatched({
+      ...ways.options(transport),
+      waitUntil,
+      idleTimeout: 50,
+    });
     for (let round = 0; round < 2; round++) {
       expect(await connection.set("key", "value", set)).toBe(true);
       await until(() => connection.state().state === "idle", "the connection is idle");
@@ -118,8 +122,8 @@ describe.each(TRANSPORTS)("idleTimeout, over %s", (transport) => {
     await expect(connection.ready()).rejects.toMatchObject({ code: "KIT_CLOSED" });
     expect(connection.state().state).toBe("closed");
     await until(async () => (await ways.connections()).length === 0, "the server sees none");
-    const count = proxy.accepted();
     await delay(100); // Longer than the first pause between attempts to connect.
-    expect(proxy.accepted()).toBe(count);
+    expect(proxy.open()).toBe(0);
+    expect(proxy.accepted()).toBeLessThanOrEqual(2);
   });
 });

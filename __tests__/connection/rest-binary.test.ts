@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { decodeBytes, encodeBytes } from "../../src/connection/binary.ts";
 import { rejection } from "../support/connections.ts";
 import { openRestChannel } from "../support/rest-channel.ts";
@@ -13,7 +13,12 @@ const marked = fc
 
 describe("the encoding", () => {
   it("gives every value back", () => {
-    const value = fc.oneof(bytes, marked, fc.string({ unit: "binary" }), marked.map(Buffer.from));
+    const value = fc.oneof(
+      bytes,
+      marked,
+      fc.string({ unit: "binary" }),
+      marked.map((text) => Buffer.from(text)),
+    );
     fc.assert(
       fc.property(value, (given) => {
         const stored = Buffer.from(encodeBytes(given));

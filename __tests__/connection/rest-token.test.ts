@@ -153,7 +153,7 @@ describe("a provider", () => {
       await until(() => emulator.requests.length === before + n, `request ${n}`);
     }
     emulator.release();
-    expect((await Promise.all(sent)).toSorted()).toEqual([1, 2, 3, 4]);
+    expect(new Set(await Promise.all(sent))).toEqual(new Set([1, 2, 3, 4]));
     expect(tokensFrom(before).slice(0, 4)).toEqual(["token", "token", "token", "token"]);
     expect(new Set(tokensFrom(before).slice(4))).toEqual(new Set(["second"]));
     expect(reasons).toEqual(["connect", "rejected"]);

@@ -35,7 +35,7 @@ export async function startCannedServer({ delay = 0, idle = 60_000 }): Promise<C
   const args = ["-e", PROGRAM, String(delay), String(idle)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   running.add(child);
-  const [port] = (await once(child.stdout!, "data")) as [Buffer];
+  const [port] = (await once(child.stdout, "data")) as [Buffer];
   return {
     url: `http://127.0.0.1:${port.toString().trim()}`,
     stop: async () => {

@@ -1,23 +1,18 @@
 /** Private Redis Clusters for tests: real nodes on loopback ports, ended by pid. */
-import { once } from "node:events";
 import calculateSlot from "cluster-key-slot";
-import type { Redis } from "ioredis";
 import { lastingPort } from "./ports.ts";
-import { type RedisServer, startRedis, until } from "./redis-server.ts";
+import { startRedis, until } from "./redis-server.ts";
+import { createGroup, type Group, type Member, replicationOf } from "./server-group.ts";
 
 /** One server of a Cluster. */
-export interface ClusterNode {
-  readonly port: number;
+export interface ClusterNode extends Member {
   /** What it was made as; a failover changes what it is. */
   readonly role: "master" | "replica";
   readonly id: string;
-  readonly server: RedisServer;
-  /** A client past the kit, for looking; ended with the Cluster. */
-  readonly client: Redis;
 }
 
 /** A Cluster that a test may do anything to. */
-export interface RedisCluster {
+export interface RedisCluster extends Group<ClusterNode> {
   /** All nodes as `REDIS_URL` names them, with the password where there is one. */
   readonly url: string;
   readonly nodes: readonly ClusterNode[];
@@ -27,10 +22,6 @@ export interface RedisCluster {
   masters(): Promise<readonly ClusterNode[]>;
   /** The node that holds a key now. */
   masterOf(key: string): Promise<ClusterNode>;
-  /** SIGKILL waits until the process has ended; SIGSTOP freezes it and SIGCONT thaws it. */
-  kill(node: ClusterNode, signal: NodeJS.Signals): Promise<void>;
-  /** Starts a killed node on its old port, with its old id and no data. */
-  restart(node: ClusterNode): Promise<void>;
   /** Waits until all live nodes agree: every slot has a live master, every live replica is in step. */
   waitForOk(): Promise<void>;
   /** Empties all masters. */
@@ -93,7 +84,7 @@ async function startNode(role: ClusterNode["role"], options: ClusterOptions): Pr
   const server = await startRedis({ args: argumentsOf(port, busPort, options) });
   const { client } = server;
   if (options.password !== undefined) client.options.password = options.password;
-  const id = String(await client.cluster("MYID"));
+  const id = await client.cluster("MYID");
   return { port, busPort, role, id, server, client };
 }
 
@@ -105,7 +96,7 @@ interface Seen {
 }
 
 async function view({ client }: ClusterNode): Promise<Seen[]> {
-  const text = String(await client.cluster("NODES"));
+  const text = await client.cluster("NODES");
   return text
     .trim()
     .split("\n")
@@ -131,15 +122,13 @@ async function join(nodes: readonly StartedNode[], masters: number): Promise<voi
   }
   const isMet = async (node: ClusterNode): Promise<boolean> => {
     const seen = await view(node);
-    return (
-      seen.length === nodes.length && !seen.some(({ flags }) => flags.includes("handshake"))
-    );
+    return seen.length === nodes.length && !seen.some(({ flags }) => flags.includes("handshake"));
   };
   await until(async () => (await Promise.all(nodes.map(isMet))).every(Boolean), "all nodes met");
   await Promise.all(
-    nodes.slice(masters).map(({ client }, index) =>
-      client.cluster("REPLICATE", nodes[index % masters]!.id),
-    ),
+    nodes
+      .slice(masters)
+      .map(({ client }, index) => client.cluster("REPLICATE", nodes[index % masters]!.id)),
   );
 }
 
@@ -151,9 +140,9 @@ async function layoutSeenBy(
   node: ClusterNode,
   live: ReadonlySet<string>,
 ): Promise<string | undefined> {
-  if (!String(await node.client.cluster("INFO")).includes("cluster_state:ok")) return undefined;
-  const replication = await node.client.info("replication");
-  if (replication.includes("role:slave") && !replication.includes("master_link_status:up")) {
+  if (!(await node.client.cluster("INFO")).includes("cluster_state:ok")) return undefined;
+  const replication = await replicationOf(node);
+  if (replication.get("role") === "slave" && replication.get("master_link_status") !== "up") {
     return undefined;
   }
   const seen = await view(node);
@@ -183,20 +172,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
       startNode(index < masters ? "master" : "replica", options),
     ),
   );
-  const frozen = new Set<ClusterNode>();
-  const live = (): ClusterNode[] =>
-    nodes.filter(
-      (node) =>
-        !frozen.has(node) &&
-        node.server.process.exitCode === null &&
-        node.server.process.signalCode === null,
-    );
+  const group = createGroup<ClusterNode>();
+  const live = (): ClusterNode[] => nodes.filter((node) => group.isLive(node));
   const byId = (id: string): ClusterNode => nodes.find((node) => node.id === id)!;
   const owners = async (): Promise<Seen[]> => {
     const seen = await view(live()[0]!);
     return seen.filter(({ ranges }) => ranges.length > 0);
   };
   const cluster: RedisCluster = {
+    ...group,
     nodes,
     url: nodes
       .map(({ port }) => `127.0.0.1:${port}`)
@@ -206,18 +190,6 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     masters: async () => (await owners()).map(({ id }) => byId(id)),
     masterOf: async (key) =>
       byId((await owners()).find(({ ranges }) => holds(ranges, calculateSlot(key)))!.id),
-    kill: async (node, signal) => {
-      const { process } = node.server;
-      if (signal === "SIGSTOP") frozen.add(node);
-      if (signal === "SIGCONT" || signal === "SIGKILL") frozen.delete(node);
-      const exited = once(process, "exit");
-      process.kill(signal);
-      if (signal === "SIGKILL") await exited;
-    },
-    restart: (node) => {
-      frozen.delete(node);
-      return node.server.restart();
-    },
     waitForOk: () =>
       until(
         async () => {

@@ -1,32 +1,19 @@
 /** A private master with replicas under Sentinels, for tests; all are ended by pid. */
-import { once } from "node:events";
-import type { Redis } from "ioredis";
 import { lastingPort } from "./ports.ts";
 import { type RedisServer, startRedis, until } from "./redis-server.ts";
-
-/** A data server, or a Sentinel. */
-export interface SentinelNode {
-  readonly port: number;
-  readonly server: RedisServer;
-  /** A client past the kit, for looking; ended with the deployment. */
-  readonly client: Redis;
-}
+import { createGroup, type Group, type Member, replicationOf } from "./server-group.ts";
 
 /** A deployment that a test may do anything to. */
-export interface SentinelDeployment {
+export interface SentinelDeployment extends Group<Member> {
   /** As `REDIS_URL` names it, with the password of the data servers where there is one. */
   readonly url: string;
   /** Master and replicas, the first master first. */
-  readonly nodes: readonly SentinelNode[];
-  readonly sentinels: readonly SentinelNode[];
+  readonly nodes: readonly Member[];
+  readonly sentinels: readonly Member[];
   /** The master as most Sentinels see it now. */
-  master(): Promise<SentinelNode>;
-  /** SIGKILL waits until the process has ended; SIGSTOP freezes it and SIGCONT thaws it. */
-  kill(node: SentinelNode, signal: NodeJS.Signals): Promise<void>;
-  /** Starts a killed server on its old port, with no data. */
-  restart(node: SentinelNode): Promise<void>;
+  master(): Promise<Member>;
   /** Waits until all live Sentinels name another live master than this one, and it takes writes. */
-  promoted(old: SentinelNode): Promise<SentinelNode>;
+  promoted(old: Member): Promise<Member>;
   /** Waits until every live data server but the master follows it. */
   waitForReplicas(): Promise<void>;
   stop(): Promise<void>;
@@ -61,15 +48,15 @@ function listen(port: number, tls: SentinelOptions["tls"]): string[] {
   ].flat();
 }
 
-function nodeOf(port: number, server: RedisServer, password: string | undefined): SentinelNode {
+function nodeOf(port: number, server: RedisServer, password: string | undefined): Member {
   if (password !== undefined) server.client.options.password = password;
   return { port, server, client: server.client };
 }
 
 async function startData(
   { tls, password }: SentinelOptions,
-  master: SentinelNode | undefined,
-): Promise<SentinelNode> {
+  master: Member | undefined,
+): Promise<Member> {
   const port = await lastingPort();
   const args = [
     ...listen(port, tls),
@@ -82,8 +69,8 @@ async function startData(
 
 async function startSentinelNode(
   { tls, password, sentinelPassword }: SentinelOptions,
-  master: SentinelNode,
-): Promise<SentinelNode> {
+  master: Member,
+): Promise<Member> {
   const port = await lastingPort();
   const config = [
     `sentinel monitor ${NAME} 127.0.0.1 ${master.port} ${QUORUM}`,
@@ -102,7 +89,7 @@ async function startSentinelNode(
 }
 
 /** The fields that a Sentinel tells of the master. */
-async function masterSeenBy({ client }: SentinelNode): Promise<Map<string, string>> {
+async function masterSeenBy({ client }: Member): Promise<Map<string, string>> {
   const flat = (await client.call("SENTINEL", "MASTER", NAME)) as string[] | Record<string, string>;
   if (!Array.isArray(flat)) return new Map(Object.entries(flat));
   return new Map(
@@ -110,12 +97,12 @@ async function masterSeenBy({ client }: SentinelNode): Promise<Map<string, strin
   );
 }
 
-async function isFollowing({ client }: SentinelNode, master: SentinelNode): Promise<boolean> {
-  const replication = await client.info("replication");
+async function isFollowing(node: Member, master: Member): Promise<boolean> {
+  const replication = await replicationOf(node);
   return (
-    replication.includes("role:slave") &&
-    replication.includes(`master_port:${master.port}`) &&
-    replication.includes("master_link_status:up")
+    replication.get("role") === "slave" &&
+    replication.get("master_port") === String(master.port) &&
+    replication.get("master_link_status") === "up"
   );
 }
 
@@ -145,20 +132,17 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
     );
   }, "the Sentinels know each other and the replicas");
 
-  const frozen = new Set<SentinelNode>();
-  const isLive = (node: SentinelNode): boolean =>
-    !frozen.has(node) &&
-    node.server.process.exitCode === null &&
-    node.server.process.signalCode === null;
-  const mastersSeen = async (): Promise<(SentinelNode | undefined)[]> => {
-    const seen = await Promise.all(sentinels.filter(isLive).map(masterSeenBy));
+  const group = createGroup<Member>();
+  const mastersSeen = async (): Promise<(Member | undefined)[]> => {
+    const seen = await Promise.all(sentinels.filter((node) => group.isLive(node)).map(masterSeenBy));
     return seen.map((master) => nodes.find(({ port }) => String(port) === master.get("port")));
   };
-  const agreed = async (): Promise<SentinelNode | undefined> => {
+  const agreed = async (): Promise<Member | undefined> => {
     const [master, ...rest] = await mastersSeen();
     return rest.every((other) => other === master) ? master : undefined;
   };
   const deployment: SentinelDeployment = {
+    ...group,
     nodes,
     sentinels,
     url: `redis${tls ? "s" : ""}+sentinel://${password === undefined ? "" : `:${password}@`}${sentinels
@@ -168,25 +152,13 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
       await until(async () => (await agreed()) !== undefined, "the Sentinels agree");
       return (await agreed())!;
     },
-    kill: async (node, signal) => {
-      const { process } = node.server;
-      if (signal === "SIGSTOP") frozen.add(node);
-      if (signal === "SIGCONT" || signal === "SIGKILL") frozen.delete(node);
-      const exited = once(process, "exit");
-      process.kill(signal);
-      if (signal === "SIGKILL") await exited;
-    },
-    restart: (node) => {
-      frozen.delete(node);
-      return node.server.restart();
-    },
     promoted: async (old) => {
-      let now: SentinelNode | undefined;
+      let now: Member | undefined;
       await until(
         async () => {
           now = await agreed();
-          if (now === undefined || now === old || !isLive(now)) return false;
-          return (await now.client.info("replication")).includes("role:master");
+          if (now === undefined || now === old || !group.isLive(now)) return false;
+          return (await replicationOf(now)).get("role") === "master";
         },
         "a replica is promoted",
         15_000,
@@ -198,7 +170,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
         async () => {
           const master = await agreed();
           if (master === undefined) return false;
-          const replicas = nodes.filter((node) => isLive(node) && node !== master);
+          const replicas = nodes.filter((node) => group.isLive(node) && node !== master);
           const follow = await Promise.all(replicas.map((node) => isFollowing(node, master)));
           return follow.every(Boolean);
         },

@@ -122,6 +122,16 @@ export function kitClosed(): KitError {
   });
 }
 
+/** The platform's function for work after a response refused it. */
+export function waitUntilFailed(cause: unknown): KitError {
+  return new KitError("WAIT_UNTIL_FAILED", {
+    message:
+      "`waitUntil` threw, so the platform may pause this function before its connection is closed.",
+    fix: "Pass the platform's own function, and use the kit only while a request is handled.",
+    cause,
+  });
+}
+
 /** The server answered a command with an error. */
 export function commandFailed(name: string, error: unknown): KitError {
   const { message } = error as Error;

@@ -52,10 +52,16 @@ export function openConnection(config: Config, events: OpenEvents): Connection {
 export function openChannel(config: Config, events: ConnectionEvents): Channel {
   const source = sourceOf(config);
   const channel = channelTo(config, source, events);
+  if (source === undefined) return channel;
   return {
-    ...channel,
+    send: (command, options) => channel.send(command, options),
+    deadline: () => channel.deadline(),
+    masters: () => channel.masters(),
+    textOf: (script) => channel.textOf(script),
+    ready: () => channel.ready(),
+    state: () => channel.state(),
     close: async () => {
-      source?.stop();
+      source.stop();
       await channel.close();
     },
   };

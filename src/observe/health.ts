@@ -1,5 +1,5 @@
 /** `health()`: whether the kit can work now, for a load balancer or a person. */
-import type { Connection, ConnectionState } from "../connection/port.ts";
+import type { Connection, ConnectionState, Guarantee } from "../connection/port.ts";
 import type { KitError } from "../errors.ts";
 
 /** What `health()` answers; safe to send to anyone who may know that Redis is used. */
@@ -14,6 +14,13 @@ export interface Health {
   readonly latency?: number;
   /** The stable code of what is wrong. */
   readonly problem?: string;
+  /** What the kit cannot promise on a client that the application brought; absent where it promises all. */
+  readonly unguaranteed?: readonly Guarantee[];
+}
+
+/** What is known without asking. */
+function known({ kind, tls, unguaranteed }: ConnectionState) {
+  return { connection: kind, tls, ...(unguaranteed.length > 0 && { unguaranteed }) };
 }
 
 /** Sends a PING, bounded by the deadline. Never rejects. */
@@ -21,11 +28,11 @@ export async function checkHealth(connection: Connection): Promise<Health> {
   const started = performance.now();
   try {
     await connection.ping();
-    const { kind, tls } = connection.state();
+    const state = connection.state();
     const latency = Math.round((performance.now() - started) * 100) / 100;
-    return { status: kind === "memory" ? "memory" : "ok", connection: kind, tls, latency };
+    return { status: state.kind === "memory" ? "memory" : "ok", ...known(state), latency };
   } catch (error) {
-    const { kind, tls } = connection.state();
-    return { status: "down", connection: kind, tls, problem: (error as KitError).code };
+    const { code } = error as KitError;
+    return { status: "down", ...known(connection.state()), problem: code };
   }
 }

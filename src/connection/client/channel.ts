@@ -45,6 +45,7 @@ class ClientChannel implements Channel {
   #isClosed = false;
   /** Closed, and nothing is under way any more. */
   #isEnded = false;
+  #closing: Promise<void> | undefined;
   #problem: KitError | undefined;
   /** Codes that were reported since commands were last answered. */
   readonly #reported = new Set<string>();
@@ -191,7 +192,12 @@ class ClientChannel implements Channel {
   }
 
   /** The client itself stays as it is. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
     this.#isClosed = true;
     this.#isUp = false;
     this.#breaker.stop();

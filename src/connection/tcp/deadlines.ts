@@ -45,11 +45,12 @@ export function createDeadlines(deadline: number): Deadlines {
     wakeAt = head.due;
     setTimeout(wake, Math.max(1, Math.ceil(wakeAt - performance.now()))).unref();
   };
-  const extend = (late: number): void => {
-    for (let timed = head; timed !== undefined; timed = timed.next) {
+  const extend = (now: number, late: number): void => {
+    const until = now + Math.min(late, deadline);
+    for (let timed = head; timed !== undefined && timed.due < until; timed = timed.next) {
       if (timed.isExtended) continue;
       timed.isExtended = true;
-      timed.due += Math.min(late, deadline);
+      timed.due = until;
     }
   };
   const expireUntil = (now: number): void => {
@@ -66,7 +67,7 @@ export function createDeadlines(deadline: number): Deadlines {
     if (head === undefined) return;
     const now = performance.now();
     const late = now - wakeAt;
-    if (late > stoodStill) extend(late);
+    if (late > stoodStill) extend(now, late);
     if (head.due > now) return arm();
     isArmed = true;
     setImmediate(expireUntil, now);

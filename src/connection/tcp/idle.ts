@@ -11,31 +11,38 @@ export interface IdlePlan {
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
   /** Commands are under way. */
   isBusy(): boolean;
+  /** There is a connection to give up. */
+  isConnected(): boolean;
   giveUp(): void;
+  /** The platform's function threw. */
+  onProblem(error: unknown): void;
 }
 
 /** Watches for idleness. */
 export interface Idle {
-  /** The connection is being used. */
+  /** A command is being sent: called in its own context, for some platforms tell requests apart by that. */
   touch(): void;
+  /** A connection was made; perhaps nobody will use it. */
+  connected(): void;
   stop(): void;
 }
+
+const NEVER: Idle = { touch: () => {}, connected: () => {}, stop: () => {} };
 
 /** Makes the watch. */
 export function createIdle(plan: IdlePlan): Idle {
   const { timeout, waitUntil } = plan;
-  if (timeout === undefined) return { touch: () => {}, stop: () => {} };
+  if (timeout === undefined) return NEVER;
   let last = 0;
   let asked = 0;
   let timer: NodeJS.Timeout | undefined;
-  let awake: { promise: Promise<void>; end: () => void } | undefined;
+  let letGo = (): void => {};
 
   const stop = (): void => {
     clearTimeout(timer);
     timer = undefined;
     asked = 0;
-    awake?.end();
-    awake = undefined;
+    letGo();
   };
   const look = (): void => {
     const left = last + timeout - Date.now();
@@ -43,26 +50,31 @@ export function createIdle(plan: IdlePlan): Idle {
       timer = setTimeout(look, Math.max(1, left));
       return;
     }
-    plan.giveUp();
+    // Where there is none, it is being sought: that goes on, but nobody is kept awake for it.
+    if (plan.isConnected()) plan.giveUp();
     stop();
   };
   const stayAwake = (): void => {
     asked = last;
-    awake ??= makeAwake();
-    waitUntil?.(awake.promise);
+    const letGoOfEarlier = letGo;
+    const work = new Promise<void>((resolve) => (letGo = resolve));
+    try {
+      waitUntil?.(work);
+    } catch (error) {
+      plan.onProblem(error);
+    }
+    letGoOfEarlier();
+  };
+  const connected = (): void => {
+    last = Date.now();
+    timer ??= setTimeout(look, timeout);
   };
   return {
     touch: () => {
-      last = Date.now();
-      timer ??= setTimeout(look, timeout);
+      connected();
       if (waitUntil && last - asked > ASK_AGAIN) stayAwake();
     },
+    connected,
     stop,
   };
-}
-
-function makeAwake(): { promise: Promise<void>; end: () => void } {
-  const awake = { end: () => {}, promise: Promise.resolve() };
-  awake.promise = new Promise<void>((resolve) => (awake.end = resolve));
-  return awake;
 }

@@ -8,7 +8,7 @@ import { KitError } from "../../errors.ts";
 import { type Breaker, createBreaker } from "../breaker.ts";
 import type { Command, Sender, SendOptions } from "../channel.ts";
 import { timedOut, withDeadline } from "../deadline.ts";
-import { commandFailed, unavailable } from "../diagnosis.ts";
+import { commandFailed, unavailable, waitUntilFailed } from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
 import {
   type Authentication,
@@ -80,6 +80,8 @@ class RedisLink implements Link, Fate {
     this.#idle = createIdle({
       ...plan.idle,
       isBusy: () => this.#inFlight > 0,
+      isConnected: () => this.#isConnected(),
+      onProblem: (error) => this.#availability.report(waitUntilFailed(error)),
       giveUp: () => this.#giveUp(),
     });
     this.#silence = createSilence({
@@ -102,12 +104,14 @@ class RedisLink implements Link, Fate {
   }
 
   #connect(): void {
+    if (this.#availability.isClosed()) return;
     this.#redis.connect().catch(() => {}); // Told by the client's events.
   }
 
   #onReady(): void {
     this.#readySince = performance.now();
     this.#silence.broken();
+    this.#idle.connected();
     this.#breaker.reset();
     this.#availability.up();
   }
@@ -179,13 +183,13 @@ class RedisLink implements Link, Fate {
   #cork(): void {
     if (this.#isCorked) return;
     this.#isCorked = true;
+    this.#idle.touch();
     const { stream } = this.#redis;
     stream.cork();
     setImmediate(() => {
       this.#isCorked = false;
       stream.uncork();
       this.#silence.broken();
-      this.#idle.touch();
     });
   }
 

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** Milliseconds of silence after which what happened to the socket meanwhile is read before it is used. */
-const QUIET = 1000;
+const QUIET = 20;
 /** And after which the server must answer a PING first: firewalls forget idle connections without a word. */
 const SILENT = 10_000;
 
