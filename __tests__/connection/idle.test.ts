@@ -105,6 +105,7 @@ describe.each(TRANSPORTS)("idleTimeout, over %s", (transport) => {
       expect(await connection.set("key", "value", set)).toBe(true);
       await until(() => connection.state().state === "idle", "the connection is idle");
     }
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(["WAIT_UNTIL_FAILED"]));
   });
 
   it.each([

@@ -15,6 +15,7 @@ import { thrown } from "../support/connections.ts";
 import { createBrowser } from "../support/example.ts";
 import { serve, withEnv } from "../support/kit.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
+import { type RestEmulator, startRestEmulator } from "../support/rest-emulator.ts";
 
 const DEMO = { username: "demo", password: "demo" };
 /** What Vercel's edge sends with a request of this client. */
@@ -89,33 +90,50 @@ describe("the example on Vercel", () => {
   });
 });
 
-describe("the example on Vercel, over TCP", () => {
-  let redis: RedisServer;
-  const start = (): Promise<Instance> => coldStart({ REDIS_URL: redis.url });
-  /** The kits' connections, as the server sees them. */
-  const connections = async (): Promise<string[]> => {
-    const list = String(await redis.client.client("LIST"));
-    return list
-      .split("\n")
-      .filter((line) => line.includes("name=express-redis-kit"))
-      .map((line) => /^id=(\d+)/.exec(line)![1]!);
-  };
+let redis: RedisServer;
+let emulator: RestEmulator;
+beforeAll(async () => {
+  redis = await startRedis({ tcp: true });
+  emulator = await startRestEmulator({ socketPath: redis.socketPath, tokens: ["token"] });
+});
+beforeEach(() => redis.client.flushall());
+afterAll(async () => {
+  await emulator.stop();
+  await redis.stop();
+});
 
-  beforeAll(async () => {
-    redis = await startRedis({ tcp: true });
-  });
-  beforeEach(() => redis.client.flushall());
-  afterAll(() => redis.stop());
+/** The kits' TCP connections, as the server sees them. */
+async function connections(): Promise<string[]> {
+  const list = String(await redis.client.client("LIST"));
+  return list
+    .split("\n")
+    .filter((line) => line.includes("name=express-redis-kit"))
+    .map((line) => /^id=(\d+)/.exec(line)![1]!);
+}
 
-  it("opens one connection at the cold start, which warm requests reuse", async () => {
+/** The three ways to say in the environment where Redis is. */
+const WAYS: Record<string, () => Env> = {
+  "over TCP (REDIS_URL)": () => ({ REDIS_URL: redis.url }),
+  "over REST (UPSTASH_REDIS_REST_*)": () => ({
+    UPSTASH_REDIS_REST_URL: emulator.url,
+    UPSTASH_REDIS_REST_TOKEN: "token",
+  }),
+  "over REST (KV_REST_API_*), also where an integration sets REDIS_URL too": () => ({
+    KV_REST_API_URL: emulator.url,
+    KV_REST_API_TOKEN: "token",
+    REDIS_URL: redis.url,
+  }),
+};
+
+describe.each(Object.entries(WAYS))("the example on Vercel, %s", (way, env) => {
+  const start = (): Promise<Instance> => coldStart(env());
+
+  it("speaks what the environment chose", async () => {
     const { url } = await start();
-    const browser = createBrowser(url, fromEdge());
-    expect((await browser("GET", "/hello")).status).toBe(200);
-    const [first, ...others] = await connections();
-    expect(others).toEqual([]);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => browser("GET", "/hello")));
-    expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 200));
-    expect(await connections()).toEqual([first]);
+    const health = await (await fetch(`${url}/health`, { headers: fromEdge() })).json();
+    const connection = way.startsWith("over TCP") ? "tcp" : "rest";
+    expect(health).toMatchObject({ status: "ok", connection });
+    expect(await connections()).toHaveLength(connection === "tcp" ? 1 : 0);
   });
 
   it("signs in with a Secure cookie behind the edge, on all instances, and out again", async () => {
@@ -131,7 +149,6 @@ describe("the example on Vercel, over TCP", () => {
     expect(await hello.json()).toEqual({ hello: "demo" });
     expect((await first("POST", "/logout")).status).toBe(204);
     expect(await (await first("GET", "/hello")).json()).toEqual({ hello: "stranger" });
-    expect(await connections()).toHaveLength(2);
   });
 
   it("counts each client by the address that the edge saw, whatever the client claims", async () => {
@@ -167,6 +184,21 @@ describe("the example on Vercel, over TCP", () => {
     expect(await read()).toBe("teal express-redis-kit; hit; ttl");
     expect((await browser("PUT", "/brands/456/settings", { color: "plum" })).status).toBe(204);
     expect(await read()).toBe("plum express-redis-kit; fwd=miss; stored");
+  });
+});
+
+describe("the example on Vercel, over TCP", () => {
+  const start = (): Promise<Instance> => coldStart(WAYS["over TCP (REDIS_URL)"]!());
+
+  it("opens one connection at the cold start, which warm requests reuse", async () => {
+    const { url } = await start();
+    const browser = createBrowser(url, fromEdge());
+    expect((await browser("GET", "/hello")).status).toBe(200);
+    const [first, ...others] = await connections();
+    expect(others).toEqual([]);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => browser("GET", "/hello")));
+    expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 200));
+    expect(await connections()).toEqual([first]);
   });
 
   it("answers the request after the server dropped the connection of a paused instance", async () => {
@@ -214,5 +246,34 @@ describe("the example on Vercel, over TCP", () => {
     }, "the first invocation is released");
     expect(await connections()).toHaveLength(1);
     expect(isReleased.at(-1)).toBe(false);
+  });
+});
+
+describe("the example on Vercel, over REST", () => {
+  const start = (): Promise<Instance> => coldStart(WAYS["over REST (UPSTASH_REDIS_REST_*)"]!());
+
+  it("answers the request after a pause in which the HTTPS connections were lost", async () => {
+    const { url } = await start();
+    const browser = createBrowser(url, fromEdge());
+    await browser("POST", "/login", DEMO);
+    emulator.cut();
+    expect(await (await browser("GET", "/hello")).json()).toEqual({ hello: "demo" });
+  });
+
+  it("holds no request back from the platform: there is no connection to close", async () => {
+    const { url, invocations } = await start();
+    const browser = createBrowser(url, fromEdge());
+    await browser("POST", "/login", DEMO);
+    await browser("GET", "/brands/456/settings");
+    expect(invocations).toEqual([[], []]);
+  });
+
+  it("reuses its HTTPS connections in a warm instance", async () => {
+    const { url } = await start();
+    const browser = createBrowser(url, fromEdge());
+    await browser("GET", "/hello");
+    const before = emulator.accepted();
+    for (let n = 0; n < 10; n++) await browser("GET", "/hello");
+    expect(emulator.accepted()).toBe(before);
   });
 });

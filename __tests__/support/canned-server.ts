@@ -31,7 +31,13 @@ afterAll(() => {
 });
 
 /** Starts one. */
-export async function startCannedServer({ delay = 0, idle = 60_000 }): Promise<CannedServer> {
+export async function startCannedServer({
+  delay = 0,
+  idle = 60_000,
+}: {
+  delay?: number;
+  idle?: number;
+}): Promise<CannedServer> {
   const args = ["-e", PROGRAM, String(delay), String(idle)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   running.add(child);

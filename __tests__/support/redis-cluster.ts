@@ -96,7 +96,7 @@ interface Seen {
 }
 
 async function view({ client }: ClusterNode): Promise<Seen[]> {
-  const text = await client.cluster("NODES");
+  const text = (await client.cluster("NODES")) as string;
   return text
     .trim()
     .split("\n")

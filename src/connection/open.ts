@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { describeTarget, type Target } from "../config/redis-target.ts";
 import type { KitError } from "../errors.ts";
 import type { Channel } from "./channel.ts";
+import { openClient } from "./client/open.ts";
 import { portOver } from "./commands.ts";
 import { createCredentialSource, type CredentialSource } from "./credentials.ts";
 import { withMemoryFallback } from "./fallback.ts";
@@ -120,6 +121,8 @@ function channelTo(
     }
     case "rest":
       return openRest(restPlan(config, target, source), events);
+    case "client":
+      return openClient(target, config, events);
     default:
       throw new Error(`No channel leads to ${target.kind}.`);
   }

@@ -57,7 +57,9 @@ export function createSocketJudge(target: ClientTarget, hosts: HostPolicy): Sock
     if (remoteAddress === undefined) return isUnix ? undefined : notConnected(target, "lost");
     const { encrypted, authorized } = socket as { encrypted?: boolean; authorized?: boolean };
     if (isLoopback(remoteAddress) || (encrypted === true && authorized === true)) return undefined;
-    const names = named === undefined ? [remoteAddress] : [named.toLowerCase(), remoteAddress];
+    // What the options call localhost, and leads elsewhere, is elsewhere.
+    const isNamed = named !== undefined && !isLoopback(named.toLowerCase());
+    const names = isNamed ? [named.toLowerCase(), remoteAddress] : [remoteAddress];
     if (encrypted === true) {
       const isAllowed = names.some((name) => hosts.mayBeUnverified(name));
       return isAllowed ? undefined : refusal(notProven(target, names[0]!));
