@@ -78,3 +78,34 @@ export function createKeys(namespace: string): Keys {
     sessionPrefix,
   });
 }
+
+/** One kind of key that a namespace holds, as a listing or an ACL sees it. */
+export interface KeyKind {
+  readonly name: "ratelimit" | "session" | "user" | "cache";
+  /** What its keys begin with. */
+  readonly prefix: string;
+  /** The glob that fits its keys. */
+  readonly pattern: string;
+  /** Whether a key is of this kind. */
+  holds(key: string): boolean;
+  /** A key of this kind. */
+  example(id: string): string;
+}
+
+/** The kinds of keys of a namespace. */
+export function keyKinds(namespace: string): readonly KeyKind[] {
+  const root = namespace === "" ? "" : `${namespace}:`;
+  const kind = (name: KeyKind["name"], end = ""): KeyKind => ({
+    name,
+    prefix: `${root}${name}:`,
+    pattern: `${root}${name}:*${end}`,
+    holds: (key) => key.startsWith(`${root}${name}:`) && key.endsWith(end),
+    example: (id) => `${root}${name}:${id}${end}`,
+  });
+  return [kind("ratelimit"), kind("session"), kind("user", ":sessions"), kind("cache")];
+}
+
+/** The namespace that a key of the kit's shape lies in; undefined for a key of any other shape. */
+export function namespaceOf(key: string): string | undefined {
+  return /^([\w.-]+):(?:ratelimit:.|session:.|cache:.|user:.+:sessions$)/s.exec(key)?.[1];
+}

@@ -88,6 +88,14 @@ describe("what a server says about a command", () => {
     expect(channel.state().state).toBe("ready");
   });
 
+  it("is no outage, even at the start", async () => {
+    answerWith(`[{"error":"NOPERM this user has no permissions to run the 'ping' command"}]`);
+    const { channel, errors } = openRestChannel(emulator.url);
+    await channel.ready();
+    expect(channel.state()).toMatchObject({ state: "ready", problem: undefined });
+    expect(errors).toEqual([]);
+  });
+
   it("is about rights: the command did not run", async () => {
     const { channel } = await open();
     answerWith(`[{"error":"NOPERM this user has no permissions to run the 'set' command"}]`);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { standStill, startCannedServer } from "../support/canned-server.ts";
 import { rejection } from "../support/connections.ts";
 import { openRestChannel } from "../support/rest-channel.ts";
@@ -88,6 +88,28 @@ describe("connections that the server closes", () => {
     }
     await channel.close();
     await canned.stop();
+  });
+
+  it("are left when they were idle for ten seconds, or longer than the server announced", async () => {
+    const patient = await startRestEmulator({ socketPath: server.socketPath, keepAlive: 60_000 });
+    for (const [{ url, accepted }, limit] of [
+      [{ url: patient.url, accepted: () => patient.accepted() }, 10_000],
+      [{ url: emulator.url, accepted: () => emulator.accepted() }, 4000],
+    ] as const) {
+      const { channel } = openRestChannel(url);
+      await channel.ready();
+      const before = accepted();
+      const now = Date.now();
+      const clock = jest.spyOn(Date, "now").mockReturnValue(now + limit - 500);
+      await channel.send(["PING"]);
+      expect(accepted()).toBe(before);
+      clock.mockReturnValue(now + 2 * limit + 500);
+      await channel.send(["PING"]);
+      expect(accepted()).toBe(before + 1);
+      clock.mockRestore();
+      await channel.close();
+    }
+    await patient.stop();
   });
 
   it("are left before the moment that the server announced", async () => {

@@ -98,6 +98,24 @@ it("lets commands gather while eight requests are under way", async () => {
   expect(sizes()).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 20]);
 });
 
+it("forgets no command, whenever in a tick it comes", async () => {
+  const { channel } = await open();
+  const later = [
+    (next: () => void) => process.nextTick(next),
+    (next: () => void) => queueMicrotask(next),
+    (next: () => void) => void setImmediate(next),
+    (next: () => void) => void setTimeout(next, 0),
+    (next: () => void) => queueMicrotask(() => queueMicrotask(() => queueMicrotask(next))),
+  ];
+  const commands = Array.from({ length: 2000 }, async (_, n) => {
+    for (let step = 0; step < 3; step += 1) {
+      await new Promise<void>((resolve) => later[(n + step) % later.length]!(resolve));
+    }
+    return channel.send(["INCR", "n"]);
+  });
+  expect(new Set(await Promise.all(commands)).size).toBe(2000);
+});
+
 it("uses one connection again and again where one is enough", async () => {
   const { channel } = await open();
   const before = emulator.accepted();

@@ -83,6 +83,7 @@ describe("over REST", () => {
   it("a lone surrogate is written as U+FFFD, as over a socket", async () => {
     const { connection } = openRestChannel(emulator.url);
     await connection.set("k", "a\uD800b", { ttl: 60_000 });
+    expect(emulator.requests.at(-1)!.commands[0]![2]).toBe("a\uFFFDb");
     expect(await server.client.get("k")).toBe("a\uFFFDb");
   });
 

@@ -105,6 +105,31 @@ it("opens at once when connections are refused, and finds the server when it is 
   await second.stop();
 });
 
+it("does not let commands wait that have not left when it opens", async () => {
+  const { channel } = await open();
+  emulator.fail({ kind: "hold", when: "before" });
+  const before = emulator.requests.length;
+  const inFlight: Promise<unknown>[] = [];
+  for (let n = 1; n <= 8; n += 1) {
+    inFlight.push(rejection(channel.send(["PING"], { within: 60_000 })));
+    await until(() => emulator.requests.length === before + n, `request ${n}`);
+  }
+  const waiting = rejection(channel.send(["INCR", "n"], { within: 60_000 }));
+  emulator.cut();
+  expect(await waiting).toMatchObject({ code: "REDIS_UNAVAILABLE", outcome: "notSent" });
+  expect(channel.state().state).toBe("down");
+  await Promise.all(inFlight);
+});
+
+it("knows the last failure that was not followed by a success", async () => {
+  const { channel } = await open();
+  emulator.fail(BROKEN, 1);
+  await rejection(channel.send(["PING"]));
+  expect(channel.state()).toMatchObject({ state: "ready", problem: { code: "REDIS_UNAVAILABLE" } });
+  await channel.send(["PING"]);
+  expect(channel.state().problem).toBeUndefined();
+});
+
 it("tells of one cause once, until the next success", async () => {
   const { channel, errors } = await open();
   for (let outage = 1; outage <= 2; outage += 1) {

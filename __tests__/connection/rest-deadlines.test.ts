@@ -82,6 +82,19 @@ it("is patient until the first answer, and not after", async () => {
   expect(channel.deadline()).toBe(50);
 });
 
+it("ends short commands in time while longer ones from before the first answer are under way", async () => {
+  emulator.fail({ kind: "delay", ms: 0, when: "before" }, 1); // The PING at the start.
+  emulator.fail({ kind: "hold", when: "before" });
+  const before = emulator.requests.length;
+  const { channel } = openRestChannel(emulator.url, { deadline: 100, connectDeadline: 60_000 });
+  const long = channel.send(["INCR", "n"]);
+  await channel.ready();
+  await until(() => emulator.requests.length === before + 2, "the long one has arrived");
+  expect((await rejection(channel.send(["INCR", "m"]))).message).toContain("within 100 ms");
+  emulator.heal();
+  expect(await long).toBe(1);
+});
+
 it("takes an answer that came while the event loop stood still", async () => {
   const canned = await startCannedServer({ delay: 100 });
   const { channel } = openRestChannel(canned.url, { deadline: 400 });

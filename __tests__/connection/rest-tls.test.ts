@@ -7,7 +7,7 @@ import type { TlsPlan } from "../../src/connection/tcp/socket.ts";
 import { type Authority, createAuthority } from "../support/certificates.ts";
 import { rejection } from "../support/connections.ts";
 import { openRestChannel } from "../support/rest-channel.ts";
-import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
 import { type RestEmulator, startRestEmulator } from "../support/rest-emulator.ts";
 import { startProxy } from "../support/tcp-proxy.ts";
 
@@ -159,6 +159,22 @@ it("knows of a request that was lost over TLS that it may have run", async () =>
   const error = await rejection(channel.send(["INCR", "n"]));
   expect(error).toMatchObject({ code: "REDIS_UNAVAILABLE", outcome: "maybeExecuted" });
   expect(await server.client.get("n")).toBe("1");
+});
+
+it("does not send a command whose time was over before the connection was there", async () => {
+  const proxy = await startProxy({ port: emulator.port });
+  const { channel } = open({}, `https://localhost:${proxy.port}`, { deadline: 5000 });
+  await channel.ready();
+  proxy.cut();
+  proxy.delayConnects(300);
+  await until(() => proxy.open() === 0, "the connection is gone");
+  const late = rejection(channel.send(["INCR", "late"], { within: 50 }));
+  const patient = channel.send(["INCR", "n"]);
+  expect(await late).toMatchObject({ code: "REDIS_UNAVAILABLE", outcome: "notSent" });
+  expect(await patient).toBe(1);
+  expect(await server.client.exists("late")).toBe(0);
+  await channel.close();
+  await proxy.stop();
 });
 
 describe("a connection that fails before anything was sent", () => {

@@ -114,10 +114,36 @@ describe("a token that is fixed", () => {
 
 describe("a provider", () => {
   it("is asked once, before the first request", async () => {
-    const { channel, reasons } = openWith(() => ({ token: "token" }));
+    const { channel, reasons } = openWith(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return { token: "token" };
+    });
     await Promise.all(Array.from({ length: 10 }, () => channel.send(["INCR", "n"])));
     await channel.send(["INCR", "n"]);
     expect(reasons).toEqual(["connect"]);
+  });
+
+  it("lets a command leave at once that comes in the moment of its answer", async () => {
+    // Each time a little later, for there is a moment in which the last command has just been taken.
+    for (let steps = 0; steps < 40; steps += 1) {
+      let open = (): void => {};
+      const gate = new Promise<void>((resolve) => (open = resolve));
+      const { channel } = openWith(() => gate.then(() => ({ token: "token" })));
+      emulator.fail({ kind: "hold", when: "before" }, 2); // The PING at the start, and the first.
+      const before = emulator.requests.length;
+      const sent = [channel.send(["INCR", "n"])];
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      open();
+      for (let step = 0; step < steps; step += 1) await Promise.resolve();
+      sent.push(channel.send(["GET", "n"]));
+      const hasLeft = (): boolean =>
+        emulator.requests.slice(before).some(({ commands }) => commands.at(-1)![0] === "GET");
+      await until(hasLeft, `the command that came ${steps} steps later has left`, 2000);
+      emulator.heal();
+      await Promise.all(sent);
+      await channel.close();
+    }
   });
 
   it("may answer a password in place of a token", async () => {

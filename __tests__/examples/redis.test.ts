@@ -67,7 +67,7 @@ describe("the example on a real Redis", () => {
     const seen: string[] = [];
     const monitor = await redis.client.duplicate().monitor();
     monitor.on("monitor", (_time, args: string[], source: string) => {
-      if (source !== "lua") seen.push(args.slice(0, 4).join(" "));
+      if (source !== "lua") seen.push([args[0]!.toLowerCase(), ...args.slice(1, 4)].join(" "));
     });
     await second("POST", "/login", DEMO);
     const [fresh] = await redis.client.smembers("user:demo:sessions");

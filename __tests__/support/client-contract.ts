@@ -1,60 +1,17 @@
-/** Connections through clients of the application's, and what every one of them must do. */
+/** What every connection through a client of the application's must do. */
 import { inspect } from "node:util";
-import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import type { KitError, KitOptions } from "express-redis-kit";
-import { resolveConfig } from "../../src/config.ts";
-import type { ClientTarget } from "../../src/config/redis-target.ts";
-import type { Channel } from "../../src/connection/channel.ts";
-import { openClient } from "../../src/connection/client/open.ts";
-import { portOver } from "../../src/connection/commands.ts";
-import type { Connection, ConnectionState } from "../../src/connection/port.ts";
+import { beforeEach, expect, it } from "@jest/globals";
+import type { Connection } from "../../src/connection/port.ts";
 import { rejection } from "./connections.ts";
-import { createLog } from "./kit.ts";
+import { gather } from "./given.ts";
 import { until } from "./redis-server.ts";
 import { addMember } from "./scripts.ts";
-
-/** A channel through a client, its port, and all that it reported. */
-export interface Given {
-  readonly channel: Channel;
-  readonly connection: Connection;
-  readonly errors: KitError[];
-  readonly states: ConnectionState[];
-}
-
-const opened: Channel[] = [];
-
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((channel) => channel.close()));
-});
-
-/** Opens a channel through a client as a kit in production does; it is closed after the test. */
-export function openGiven(
-  redis: KitOptions["redis"],
-  options: KitOptions = {},
-  env: Record<string, string> = { NODE_ENV: "production" },
-): Given {
-  const config = resolveConfig({ logger: createLog(), redis: redis!, ...options }, env);
-  const errors: KitError[] = [];
-  const states: ConnectionState[] = [];
-  const channel = openClient(config.target as ClientTarget, config, {
-    connection: (state) => void states.push(state),
-    error: (error) => void errors.push(error),
-  });
-  opened.push(channel);
-  return { channel, connection: portOver(channel), errors, states };
-}
 
 const BYTES = Buffer.from([0, 255, 128, 13, 10, 0, 0xc3, 0x28, 36, 42]);
 const ttl = 60_000;
 
-/** All keys that a scan finds, each once. */
-export async function gather(connection: Connection, prefix: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const batch of connection.scan(prefix)) found.push(...batch);
-  return [...new Set(found)].toSorted();
-}
-
 /** Declares what holds on any client. `make` opens a connection to an empty database. */
+// oxlint-disable-next-line jest/no-export -- a suite that several files declare
 export function declareSubset(make: () => Promise<Connection> | Connection): void {
   let connection: Connection;
   beforeEach(async () => {

@@ -21,10 +21,11 @@ async function gather(connection: Connection, prefix: string): Promise<string[]>
  *
  * @param make opens a connection to an empty database; the caller closes it
  */
-export function declareContract(make: () => Connection): void {
+// oxlint-disable-next-line jest/no-export -- a suite that several files declare
+export function declareContract(make: () => Promise<Connection> | Connection): void {
   let connection: Connection;
-  beforeEach(() => {
-    connection = make();
+  beforeEach(async () => {
+    connection = await make();
   });
 
   describe("get and set", () => {

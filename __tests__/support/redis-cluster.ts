@@ -22,6 +22,8 @@ export interface RedisCluster extends Group<ClusterNode> {
   masters(): Promise<readonly ClusterNode[]>;
   /** The node that holds a key now. */
   masterOf(key: string): Promise<ClusterNode>;
+  /** A live replica of a master now. */
+  replicaOf(master: ClusterNode): Promise<ClusterNode>;
   /** Waits until all live nodes agree: every slot has a live master, every live replica is in step. */
   waitForOk(): Promise<void>;
   /** Empties all masters. */
@@ -39,13 +41,16 @@ export interface ClusterOptions {
   tls?: { ca: string; cert: string; key: string };
   /** Asked of clients and between nodes. Default: none. */
   password?: string;
+  /** Further arguments for every node, as on redis-server's command line. */
+  args?: readonly string[];
 }
 
 /** How long a node must be silent to be taken for dead, in milliseconds. */
 const NODE_TIMEOUT = 1000;
 const SLOTS = 16_384;
 
-function argumentsOf(port: number, busPort: number, { tls, password }: ClusterOptions): string[] {
+function argumentsOf(port: number, busPort: number, options: ClusterOptions): string[] {
+  const { tls, password, args = [] } = options;
   return [
     ["--cluster-enabled", "yes"],
     ["--cluster-announce-ip", "127.0.0.1"],
@@ -71,6 +76,7 @@ function argumentsOf(port: number, busPort: number, { tls, password }: ClusterOp
           ["--requirepass", password],
           ["--masterauth", password],
         ]),
+    args,
   ].flat();
 }
 
@@ -92,6 +98,8 @@ async function startNode(role: ClusterNode["role"], options: ClusterOptions): Pr
 interface Seen {
   readonly id: string;
   readonly flags: readonly string[];
+  /** The id of its master, or `-`. */
+  readonly master: string;
   readonly ranges: readonly string[];
 }
 
@@ -101,8 +109,8 @@ async function view({ client }: ClusterNode): Promise<Seen[]> {
     .trim()
     .split("\n")
     .map((line) => {
-      const [id = "", , flags = "", , , , , , ...ranges] = line.split(" ");
-      return { id, flags: flags.split(","), ranges };
+      const [id = "", , flags = "", master = "", , , , , ...ranges] = line.split(" ");
+      return { id, flags: flags.split(","), master, ranges };
     });
 }
 
@@ -133,8 +141,8 @@ async function join(nodes: readonly StartedNode[], masters: number): Promise<voi
 }
 
 /**
- * Who holds which slots as a node sees it; undefined unless that is a whole Cluster of live masters, which
- * the node follows in step if it is a replica.
+ * Who holds which slots and who follows whom as a node sees it; undefined unless that is a whole Cluster of
+ * live masters, which the node follows in step if it is a replica.
  */
 async function layoutSeenBy(
   node: ClusterNode,
@@ -152,7 +160,8 @@ async function layoutSeenBy(
   });
   if (!isWhole) return undefined;
   return seen
-    .map(({ id, ranges }) => `${id} ${ranges.join(" ")}`)
+    .filter(({ id }) => live.has(id))
+    .map(({ id, master, ranges }) => `${id} ${master} ${ranges.join(" ")}`)
     .toSorted()
     .join("\n");
 }
@@ -190,6 +199,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     masters: async () => (await owners()).map(({ id }) => byId(id)),
     masterOf: async (key) =>
       byId((await owners()).find(({ ranges }) => holds(ranges, calculateSlot(key)))!.id),
+    replicaOf: async (master) => {
+      const seen = await view(master);
+      const ids = seen.filter((node) => node.master === master.id).map(({ id }) => id);
+      return live().find(({ id }) => ids.includes(id))!;
+    },
     waitForOk: () =>
       until(
         async () => {

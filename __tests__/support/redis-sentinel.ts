@@ -12,6 +12,8 @@ export interface SentinelDeployment extends Group<Member> {
   readonly sentinels: readonly Member[];
   /** The master as most Sentinels see it now. */
   master(): Promise<Member>;
+  /** Makes a replica the master, as an operator does, and answers it. */
+  failover(): Promise<Member>;
   /** Waits until all live Sentinels name another live master than this one, and it takes writes. */
   promoted(old: Member): Promise<Member>;
   /** Waits until every live data server but the master follows it. */
@@ -134,7 +136,9 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
 
   const group = createGroup<Member>();
   const mastersSeen = async (): Promise<(Member | undefined)[]> => {
-    const seen = await Promise.all(sentinels.filter((node) => group.isLive(node)).map(masterSeenBy));
+    const seen = await Promise.all(
+      sentinels.filter((node) => group.isLive(node)).map(masterSeenBy),
+    );
     return seen.map((master) => nodes.find(({ port }) => String(port) === master.get("port")));
   };
   const agreed = async (): Promise<Member | undefined> => {
@@ -151,6 +155,23 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
     master: async () => {
       await until(async () => (await agreed()) !== undefined, "the Sentinels agree");
       return (await agreed())!;
+    },
+    failover: async () => {
+      const old = await deployment.master();
+      await deployment.waitForReplicas();
+      const asked = sentinels.find((node) => group.isLive(node))!;
+      const isBegun = async (): Promise<boolean> => {
+        try {
+          await asked.client.call("SENTINEL", "FAILOVER", NAME);
+          return true;
+        } catch (error) {
+          // It has to look at the replicas again, or another failover is not over yet.
+          if (/^(NOGOODSLAVE|INPROG)/.test((error as Error).message)) return false;
+          throw error;
+        }
+      };
+      await until(isBegun, "the Sentinels begin a failover");
+      return deployment.promoted(old);
     },
     promoted: async (old) => {
       let now: Member | undefined;

@@ -59,7 +59,7 @@ export async function waitForCopies({ client }: Member, replicas: number): Promi
 }
 
 /** The kit's connections to a server now. */
-export async function kitConnections({ client }: Member): Promise<number> {
+export async function kitConnections({ client }: Pick<Member, "client">): Promise<number> {
   const list = String(await client.client("LIST"));
   return list.split("\n").filter((line) => / name=express-redis-kit( |$)/.test(line)).length;
 }

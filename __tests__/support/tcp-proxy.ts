@@ -27,6 +27,8 @@ export interface TcpProxy {
   truncateNextAnswer(bytes: number): void;
   /** Refuses nothing, but connects new clients to the server only after this many milliseconds. */
   delayConnects(ms: number): void;
+  /** Lets new connections lead to another port, as a name does that is given to another machine. */
+  leadTo(port: number): void;
   /** Ends all connections: with FIN, or with RST as a crashed machine's kernel does. */
   cut(how?: "end" | "reset"): void;
   stop(): Promise<void>;
@@ -74,12 +76,13 @@ export async function startProxy(to: { port: number } | { path: string }): Promi
     held: undefined,
     truncateTo: undefined,
   };
+  let target = to;
   let accepted = 0;
   let sent = "";
 
   const join = (client: Socket): void => {
     if (client.destroyed) return;
-    const server = connect("path" in to ? to : { ...to, host: "127.0.0.1" });
+    const server = connect("path" in target ? target : { ...target, host: "127.0.0.1" });
     const pair: Pair = {
       client,
       server,
@@ -138,6 +141,7 @@ export async function startProxy(to: { port: number } | { path: string }): Promi
     delayAnswers: (ms) => void (weather.answerDelay = ms),
     truncateNextAnswer: (bytes) => void (weather.truncateTo = bytes),
     delayConnects: (ms) => void (weather.connectDelay = ms),
+    leadTo: (port) => void (target = { port }),
     cut,
     stop: async () => {
       cut();

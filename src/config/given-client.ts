@@ -64,9 +64,10 @@ function has(value: object, ...methods: readonly string[]): boolean {
   return methods.every((name) => typeof (value as Members)[name] === "function");
 }
 
+/** An object literal, also of another realm. */
 function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** The target behind a client, or undefined where the value is none. */

@@ -119,7 +119,10 @@ class ClientChannel implements Channel {
       }
       // eslint-disable-next-line no-await-in-loop -- until the client is connected
       await delay(GLANCE);
-      if (this.#isClosed) throw kitClosed();
+      // eslint-disable-next-line no-await-in-loop -- what arrived while the event loop was busy is read first
+      await nextTurn();
+      // A node of a Cluster that is still being connected is worth waiting for.
+      if (this.#isClosed && this.#wire.obstacle(undefined)) throw kitClosed();
       obstacle = next();
     }
   }

@@ -3,7 +3,8 @@
  *
  * Commands go to its requester, below what the package does to them: automatic pipelines, JSON made of
  * arguments and parsed out of replies. The requester itself decodes replies as text, so that bytes which
- * are no text are written behind a marker (binary.ts).
+ * are no text are written behind a marker (binary.ts). A text that begins with a byte order mark, as none of
+ * the kit's does, loses it there.
  */
 import type { ClientTarget } from "../../config/redis-target.ts";
 import { decodeBytes, encodeBytes } from "../binary.ts";

@@ -8,8 +8,6 @@ import { Queue } from "./queue.ts";
 
 /** Requests at one time. While all are under way, commands gather for the next. */
 const SLOTS = 8;
-/** Milliseconds of silence after which what happened to the sockets meanwhile is read before one is used. */
-const QUIET = 1000;
 
 /** What a dispatcher needs; {@link Hub.again} is its own. */
 export interface DispatcherPlan extends Omit<Hub, "again"> {
@@ -25,7 +23,6 @@ export class Dispatcher {
   readonly #requests = new Set<Exchange>();
   #slots = SLOTS;
   #isPumping = false;
-  #lastUsed = Date.now();
 
   constructor(plan: DispatcherPlan) {
     this.#plan = plan;
@@ -41,6 +38,7 @@ export class Dispatcher {
   /** Sends a command at once and alone, past the queue. */
   async express(command: PendingCommand): Promise<void> {
     const token = await this.#plan.tokens.current();
+    await this.#tidy();
     if (!command.isSettled) this.#exchange([command], token, () => {});
   }
 
@@ -65,27 +63,34 @@ export class Dispatcher {
     this.#pumpSoon();
   }
 
+  /** What came while nobody listened, such as a server's FIN, is read before a socket is used. */
+  async #tidy(): Promise<void> {
+    await nextTurn();
+    this.#plan.sockets.sweep();
+  }
+
   #pumpSoon(): void {
     if (this.#isPumping || this.#slots === 0) return;
     this.#isPumping = true;
-    this.#pump().then(
-      () => (this.#isPumping = false),
-      (error: KitError) => {
-        this.#isPumping = false;
+    this.#pump()
+      .catch((error: KitError) => {
         this.#plan.away(error);
         this.#queue.refuse(error);
-      },
-    );
+      })
+      .finally(() => {
+        this.#isPumping = false;
+        this.#pumpOn();
+      });
+  }
+
+  /** What came while the pump came to its end, or a slot to its own. */
+  #pumpOn(): void {
+    if (!this.#queue.isEmpty()) this.#pumpSoon();
   }
 
   async #pump(): Promise<void> {
-    const silence = Date.now() - this.#lastUsed;
-    // All commands of a tick are there.
-    await nextTurn();
-    // The sockets have been polled: one that the server has closed is not written to.
-    await nextTurn();
-    // After a silence there may be much to read: what came while nobody listened, such as TLS's farewell.
-    if (silence > QUIET) await nextTurn();
+    await nextTurn(); // All commands of the tick are there.
+    await this.#tidy();
     while (this.#slots > 0 && !this.#queue.isEmpty()) {
       const given = this.#plan.tokens.current();
       // eslint-disable-next-line no-await-in-loop -- commands gather until there is a token
@@ -99,15 +104,12 @@ export class Dispatcher {
     this.#slots -= 1;
     this.#exchange(commands, token, () => {
       this.#slots += 1;
-      if (!this.#queue.isEmpty()) this.#pumpSoon();
+      this.#pumpOn();
     });
   }
 
   #exchange(commands: readonly PendingCommand[], token: string, onEnd: () => void): void {
-    this.#lastUsed = Date.now();
-    this.#plan.sockets.sweep();
     const exchange = new Exchange(commands, token, this.#hub, () => {
-      this.#lastUsed = Date.now();
       this.#requests.delete(exchange);
       onEnd();
     });

@@ -55,7 +55,6 @@ export function post(sockets: Sockets, how: Post): () => void {
     response.on("data", (chunk: Buffer) => chunks.push(chunk));
     response.on("error", fail);
     response.on("end", () => {
-      if (!response.complete) return fail(new Error("the answer is incomplete"));
       sockets.rest(socket!, response);
       const { statusCode: status = 0, headers: received } = response;
       settle({
@@ -82,7 +81,9 @@ export function post(sockets: Sockets, how: Post): () => void {
   sent.on("socket", (given) => {
     writtenBefore = given.bytesWritten;
     socket = given;
-    const text = how.body();
+    // Of a socket that has ended before, no event would tell.
+    if (given.destroyed || !given.writable) fail(new Error("the connection was closed"));
+    const text = isSettled ? undefined : how.body();
     if (text === undefined) sent.destroy();
     else sent.end(text);
   });

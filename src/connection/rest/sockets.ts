@@ -70,7 +70,7 @@ export class Sockets extends Agent {
     for (const idle of Object.values(this.freeSockets)) {
       for (const socket of idle ?? []) {
         const until = this.#restsUntil.get(socket) ?? 0;
-        if (now > until || socket.readableEnded || !socket.writable) socket.destroy();
+        if (now > until || !socket.writable || socket.readableEnded) socket.destroy();
       }
     }
   }

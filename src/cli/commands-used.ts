@@ -1,0 +1,77 @@
+/** Every command that the kit sends, in its scripts too: what a Redis user must be allowed to run. */
+import type { Config } from "../config.ts";
+import type { Part } from "../connection/channel.ts";
+import type { KeyKind } from "../keys.ts";
+
+type KindName = KeyKind["name"];
+
+/** One command that the kit sends. */
+export interface UsedCommand {
+  /** As an ACL writes it: `SET`, `CLIENT|SETNAME`. */
+  readonly name: string;
+  /** The kinds of keys that it is sent for; none for a command without a key. */
+  readonly on: readonly KindName[];
+  /** What follows the name, in a form that is valid. */
+  args(key: string): readonly Part[];
+  /** It makes its key where there is none. */
+  readonly creates?: true;
+  /** Deployments that it is sent to. Default: all. */
+  appliesTo?(config: Config): boolean;
+  /** What the kit does without it, where it can do without. */
+  readonly optional?: string;
+}
+
+const ALL: readonly KindName[] = ["ratelimit", "session", "user", "cache"];
+const isCluster = ({ target }: Config) => target.kind === "cluster";
+const isSocket = ({ target }: Config) => "tls" in target;
+
+/** The list, in alphabetical order. A command that is sent and not listed fails a test. */
+export const COMMANDS_USED: readonly UsedCommand[] = [
+  { name: "ASKING", on: [], args: () => [], appliesTo: isCluster },
+  {
+    name: "CLIENT|SETINFO",
+    on: [],
+    args: () => ["LIB-NAME", "ioredis"],
+    appliesTo: isSocket,
+    optional: "the attempt stands in ACL LOG at each connect",
+  },
+  {
+    name: "CLIENT|SETNAME",
+    on: [],
+    args: () => ["express-redis-kit"],
+    appliesTo: isSocket,
+    optional: "CLIENT LIST does not show which connections are the kit's",
+  },
+  { name: "CLUSTER|SLOTS", on: [], args: () => [], appliesTo: isCluster },
+  { name: "DECR", on: ["ratelimit"], args: (key) => [key], creates: true },
+  { name: "DEL", on: ALL, args: (key) => [key] },
+  { name: "EVAL", on: ALL, args: (key) => ["return 1", 1, key] },
+  { name: "EVALSHA", on: ALL, args: (key) => ["0".repeat(40), 1, key] },
+  { name: "GET", on: ["ratelimit", "session", "cache"], args: (key) => [key] },
+  { name: "INCR", on: ["ratelimit"], args: (key) => [key], creates: true },
+  { name: "INFO", on: [], args: () => [], appliesTo: isSocket },
+  { name: "PEXPIRE", on: ["session", "user", "cache"], args: (key) => [key, 1000] },
+  { name: "PING", on: [], args: () => [] },
+  { name: "PTTL", on: ["ratelimit", "cache"], args: (key) => [key] },
+  { name: "SADD", on: ["user"], args: (key) => [key, "0"], creates: true },
+  { name: "SCAN", on: [], args: () => [0, "COUNT", 1] },
+  { name: "SCARD", on: ["user"], args: (key) => [key] },
+  {
+    name: "SELECT",
+    on: [],
+    args: () => [0],
+    appliesTo: ({ target }) => "db" in target && target.db !== 0,
+  },
+  {
+    name: "SET",
+    on: ["ratelimit", "session", "cache"],
+    args: (key) => [key, "0", "PX", 1000, "XX"],
+  },
+  { name: "SISMEMBER", on: ["user"], args: (key) => [key, "0"] },
+  { name: "SMEMBERS", on: ["user"], args: (key) => [key] },
+  { name: "SREM", on: ["user"], args: (key) => [key, "0"] },
+  { name: "TIME", on: [], args: () => [] },
+];
+
+/** Commands of the connection itself that no right can deny, or that go to a Sentinel, which has users of its own. */
+export const WITHOUT_RIGHT: readonly string[] = ["AUTH", "HELLO", "QUIT", "SENTINEL"];

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** The program `express-redis-kit`. */
+import { startCli } from "./cli.ts";
+
+startCli(process.argv.slice(2));
