@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- all that the one option does, on servers of every kind */
 /** Passwords that change while the kit runs: `credentials` is asked, and asked again. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import express from "express";

@@ -45,6 +45,7 @@ async function expectRecovery(): Promise<void> {
 }
 
 describe("faults that fail nothing", () => {
+  // oxlint-disable-next-line jest/no-standalone-expect -- what holds after each of them
   afterEach(() => expect(load.codes()).toEqual([]));
 
   it("SCRIPT FLUSH, again and again", async () => {

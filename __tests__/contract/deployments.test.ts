@@ -42,8 +42,12 @@ async function sentinel(own: Authority, isTls: boolean): Promise<Deployment> {
 
 async function cluster(own: Authority, isTls: boolean): Promise<Deployment> {
   const tls = isTls ? await filesOf(own) : undefined;
-  const { url, flush, stop } = await startCluster({ password: "s3cret", ...(tls && { tls }) });
-  return { redis: { url, ...(tls && { ca: own.ca }) }, flush, stop };
+  const group = await startCluster({ password: "s3cret", ...(tls && { tls }) });
+  return {
+    redis: { url: group.url, ...(tls && { ca: own.ca }) },
+    flush: () => group.flush(),
+    stop: () => group.stop(),
+  };
 }
 
 describe.each<[string, (own: Authority) => Promise<Deployment>]>([

@@ -12,15 +12,16 @@ describe("after all that sessions can go through", () => {
     [
       "I7: every key has a TTL",
       async () => {
-        const { url, client, stop } = await startRedis();
-        return { url, servers: [client], stop };
+        const server = await startRedis();
+        return { url: server.url, servers: [server.client], stop: () => server.stop() };
       },
     ],
     [
       "I9: all of it holds on a Cluster, with keys in different slots",
       async () => {
-        const { url, nodes, stop } = await startCluster({ replicas: 0 });
-        return { url, servers: nodes.map(({ client }) => client), stop };
+        const cluster = await startCluster({ replicas: 0 });
+        const servers = cluster.nodes.map(({ client }) => client);
+        return { url: cluster.url, servers, stop: () => cluster.stop() };
       },
     ],
   ])("%s", async (_name, start) => {

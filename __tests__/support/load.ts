@@ -26,6 +26,9 @@ const TTL = 3_600_000;
 /** What became of a command: answered as it must be, answered otherwise, or the error's `outcome`. */
 type Fate = "answered" | "wrong" | "notSent" | "maybeExecuted" | "unexplained";
 
+/** Where hashes are read. */
+type Hashes = Pick<Redis, "hgetall">;
+
 /** A load that goes on until it is stopped. */
 export interface Load {
   /** Commands so far, by what became of them. */
@@ -42,7 +45,7 @@ export interface Load {
   pause(): Promise<void>;
   resume(): void;
   /** Pauses for good, and answers what does not agree with what the servers counted. */
-  audit(clientOf: (key: string) => Promise<Redis> | Redis): Promise<string[]>;
+  audit(clientOf: (key: string) => Promise<Hashes> | Hashes): Promise<string[]>;
 }
 
 /** What {@link startLoad} can be told. */

@@ -2,6 +2,7 @@
 import calculateSlot from "cluster-key-slot";
 import { lastingPort } from "./ports.ts";
 import { startRedis, until } from "./redis-server.ts";
+import { startProxy, type TcpProxy } from "./tcp-proxy.ts";
 import { createGroup, type Group, type Member, replicationOf } from "./server-group.ts";
 
 /** One server of a Cluster. */
@@ -9,6 +10,8 @@ export interface ClusterNode extends Member {
   /** What it was made as; a failover changes what it is. */
   readonly role: "master" | "replica";
   readonly id: string;
+  /** What clients come through, where that was asked for. */
+  readonly proxy: TcpProxy | undefined;
 }
 
 /** A Cluster that a test may do anything to. */
@@ -41,6 +44,8 @@ export interface ClusterOptions {
   tls?: { ca: string; cert: string; key: string };
   /** Asked of clients and between nodes. Default: none. */
   password?: string;
+  /** Put a proxy before every node, and let the nodes name it to clients. Default: no. */
+  proxied?: boolean;
   /** Further arguments for every node, as on redis-server's command line. */
   args?: readonly string[];
 }
@@ -87,11 +92,14 @@ interface StartedNode extends ClusterNode {
 async function startNode(role: ClusterNode["role"], options: ClusterOptions): Promise<StartedNode> {
   const port = await lastingPort();
   const busPort = await lastingPort();
-  const server = await startRedis({ args: argumentsOf(port, busPort, options) });
+  const proxy = options.proxied ? await startProxy({ port }) : undefined;
+  const announced = proxy ? ["--cluster-announce-port", String(proxy.port)] : [];
+  const args = [...argumentsOf(port, busPort, options), ...announced];
+  const server = await startRedis({ args });
   const { client } = server;
   if (options.password !== undefined) client.options.password = options.password;
   const id = await client.cluster("MYID");
-  return { port, busPort, role, id, server, client };
+  return { port, busPort, role, id, server, client, proxy };
 }
 
 /** One line of CLUSTER NODES. */
@@ -192,7 +200,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     ...group,
     nodes,
     url: nodes
-      .map(({ port }) => `127.0.0.1:${port}`)
+      .map(({ port, proxy }) => `127.0.0.1:${proxy?.port ?? port}`)
       .join(",")
       .replace(/^/, `redis${tls ? "s" : ""}://${password === undefined ? "" : `:${password}@`}`),
     live,
@@ -201,8 +209,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
       byId((await owners()).find(({ ranges }) => holds(ranges, calculateSlot(key)))!.id),
     replicaOf: async (master) => {
       const seen = await view(master);
-      const ids = seen.filter((node) => node.master === master.id).map(({ id }) => id);
-      return live().find(({ id }) => ids.includes(id))!;
+      const ids = new Set(seen.filter((node) => node.master === master.id).map(({ id }) => id));
+      return live().find(({ id }) => ids.has(id))!;
     },
     waitForOk: () =>
       until(
@@ -221,7 +229,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
       await Promise.all((await cluster.masters()).map(({ client }) => client.flushall()));
     },
     stop: async () => {
-      await Promise.all(nodes.map(({ server }) => server.stop()));
+      await Promise.all(
+        nodes.map(async ({ proxy, server }) => {
+          await proxy?.stop();
+          await server.stop();
+        }),
+      );
     },
   };
   await join(nodes, masters);

@@ -62,7 +62,8 @@ async function startData(
   const port = await lastingPort();
   const args = [
     ...listen(port, tls),
-    ...["--repl-diskless-sync-delay", "0"],
+    "--repl-diskless-sync-delay",
+    "0",
     ...(password === undefined ? [] : ["--requirepass", password, "--masterauth", password]),
     ...(master === undefined ? [] : ["--replicaof", "127.0.0.1", String(master.port)]),
   ];
@@ -191,8 +192,8 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
         async () => {
           const master = await agreed();
           if (master === undefined) return false;
-          const replicas = nodes.filter((node) => group.isLive(node) && node !== master);
-          const follow = await Promise.all(replicas.map((node) => isFollowing(node, master)));
+          const rest = nodes.filter((node) => group.isLive(node) && node !== master);
+          const follow = await Promise.all(rest.map((node) => isFollowing(node, master)));
           return follow.every(Boolean);
         },
         "the live replicas follow the master",

@@ -150,7 +150,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     },
     kill: (signal) => void child.kill(signal),
     stop: async () => {
-      running.delete(server);
+      if (!running.delete(server)) return;
       client.disconnect();
       await end();
       rmSync(folder, { recursive: true, force: true });

@@ -16,6 +16,7 @@ async function make(): Promise<Deployment> {
       const { master, replica } = cluster.shardOf(key);
       return isAffected(key) ? replica : master;
     },
+    describe: async () => ((await isMaster(failing!.replica)) ? "promoted" : "not promoted"),
     stop: cluster.stop,
   };
 }

@@ -19,6 +19,8 @@ export interface Deployment {
   isAffected(this: void, key: string): boolean;
   /** Who holds a key once the failover is over. */
   holderOf(key: string): Promise<RedisServer>;
+  /** Who is master by its own account and by others', in a few words. */
+  describe(this: void): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -35,6 +37,8 @@ const AFTER = 10_000;
 
 interface Finding extends Verdict {
   readonly client: string;
+  /** Who was master when, in milliseconds after the fault. */
+  readonly history: readonly string[];
   readonly sent: number;
   readonly failed: number;
   readonly failures: string;
@@ -54,6 +58,30 @@ async function countsOf(deployment: Deployment, ledger: Ledger): Promise<Map<str
     counts.set(key, Number(await holder.client.get(key)));
   }
   return counts;
+}
+
+/** Notes whenever the deployment changes, until it is told to end. */
+function watch({ describe }: Deployment) {
+  const started = performance.now();
+  const history: string[] = [];
+  let isOver = false;
+  let last = "";
+  const loop = async (): Promise<void> => {
+    while (!isOver) {
+      const now = await describe();
+      if (now !== last) history.push(`${Math.round(performance.now() - started)}: ${now}`);
+      last = now;
+      await delay(50);
+    }
+  };
+  const looping = loop();
+  return {
+    end: async (): Promise<readonly string[]> => {
+      isOver = true;
+      await looping;
+      return history;
+    },
+  };
 }
 
 /** Fails the master; answers when it had a successor. */
@@ -80,13 +108,16 @@ async function tryOne(make: () => Promise<Deployment>, fault: Fault): Promise<Fi
       startPace(RATE, (index) => ledger.increment(`${client.name}:${index % KEYS}`)),
     );
     await delay(BEFORE);
+    const watching = watch(deployment);
     const promotedAt = await fail(deployment, fault);
     await Promise.all(paces.map((pace) => pace.stop(5000)));
+    const history = await watching.end();
     const findings = [];
     for (const { client, ledger } of accounts) {
       const counts = await countsOf(deployment, ledger);
       findings.push({
         client: client.name,
+        history,
         sent: ledger.sent(),
         failed: ledger.failures(),
         failures: ledger.failuresByCode(),

@@ -6,15 +6,27 @@ import type { Scenario } from "./scenario.ts";
 
 async function make(): Promise<Deployment> {
   const { sentinels, master, replicas, stop } = await startSentinels();
+  const named = (): Promise<number[]> => Promise.all(sentinels.map(masterNamedBy));
+  const nameOf = (port: number): string => (port === master.port ? "old master" : `${port}`);
   return {
     place: { kind: "sentinel", ports: sentinels.map(({ port }) => port) },
     master,
-    hasSuccessor: async () => {
-      const named = await Promise.all(sentinels.map(masterNamedBy));
-      return named.some((port) => port !== master.port);
-    },
+    hasSuccessor: async () => (await named()).some((port) => port !== master.port),
     isAffected: () => true,
-    holderOf: async () => ((await isMaster(replicas[0]!)) ? replicas[0]! : replicas[1]!),
+    holderOf: async () => {
+      const [port, ...others] = await named();
+      const holder = replicas.find((replica) => replica.port === port);
+      if (holder === undefined || others.some((other) => other !== port)) {
+        throw new Error("The sentinels do not agree on a new master.");
+      }
+      return holder;
+    },
+    describe: async () => {
+      const areMasters = await Promise.all(replicas.map(isMaster));
+      const masters = replicas.filter((_, index) => areMasters[index]).map(({ port }) => port);
+      const names = (await named()).map(nameOf);
+      return `sentinels name ${names.join(", ")}; promoted: ${masters.join(", ") || "none"}`;
+    },
     stop,
   };
 }

@@ -7,6 +7,8 @@ export interface Attempt {
   readonly target: string;
   readonly tls: boolean;
   readonly servername: string | undefined;
+  /** User name and password come from the application's `credentials` function. */
+  readonly isAsked?: boolean;
 }
 
 /** Node's codes for a certificate that is not trusted, by what they have in common. */
@@ -45,6 +47,12 @@ export function diagnose(error: unknown, attempt: Attempt, phase: Phase = "openi
   return unavailable(attempt, code || message, error);
 }
 
+/** A live connection could not authenticate anew; it stays what it was. */
+export function diagnoseRenewal(error: KitError, attempt: Attempt): KitError {
+  const words = wordsOf(error);
+  return AUTH.test(words) ? authFailed(words, attempt, error.cause) : error;
+}
+
 function tlsExpected(attempt: Attempt, cause: unknown): KitError {
   return new KitError("TLS_EXPECTED", {
     message: `${attempt.target} closed the connection before it answered anything, as a server does that expects TLS.`,
@@ -63,7 +71,9 @@ function authFailed(message: string, attempt: Attempt, cause: unknown): KitError
       : `${attempt.target} ${missing ? "asks for a password, and none was given" : "rejected the user name or the password"}.`,
     fix: denied
       ? "Give the ACL user the commands and key prefixes that the README lists."
-      : "Put the right ones into REDIS_URL (rediss://user:password@host:port, special characters percent-encoded) or REDIS_TOKEN.",
+      : attempt.isAsked
+        ? "Let the `credentials` function answer what the server knows; it is asked again with every attempt."
+        : "Put the right ones into REDIS_URL (rediss://user:password@host:port, special characters percent-encoded) or REDIS_TOKEN.",
     cause: bare(cause),
     ...AWAY,
   });
@@ -109,6 +119,17 @@ export function unavailable(attempt: Attempt, why: string, cause?: unknown): Kit
     fix: "Check that the server runs, and the host, port and network between; the kit reconnects by itself.",
     cause: bare(cause),
     ...AWAY,
+  });
+}
+
+/** The connection went while a command was on its way. */
+export function connectionLost(attempt: Attempt, what: string, neverLeft: boolean): KitError {
+  return new KitError("REDIS_UNAVAILABLE", {
+    message: `The connection to ${attempt.target} was lost during ${what}.`,
+    fix: "The kit reconnects by itself; what may have run is not sent again.",
+    status: 503,
+    retryAfter: 1,
+    outcome: neverLeft ? "notSent" : "maybeExecuted",
   });
 }
 

@@ -32,6 +32,7 @@ export function attemptOf(config: Config, target: SocketTarget): Attempt {
     target: describeTarget(target),
     tls: target.tls,
     servername: config.tls.servername ?? host,
+    isAsked: config.credentials !== undefined,
   };
 }
 
@@ -98,7 +99,12 @@ export function tcpDestination(
       family: target.family,
       // An attempt ends before those who wait for it do, so that they are told why it failed.
       timeout: Math.ceil(config.connectDeadline * 0.8),
-      attempt: { target: server, tls: target.tls, servername: servername ?? host },
+      attempt: {
+        target: server,
+        tls: target.tls,
+        servername: servername ?? host,
+        isAsked: config.credentials !== undefined,
+      },
       tls: target.tls ? tlsPlan(config, servername, host) : undefined,
     },
   };

@@ -36,13 +36,13 @@ export function createIdle(plan: IdlePlan): Idle {
   let last = 0;
   let asked = 0;
   let timer: NodeJS.Timeout | undefined;
-  let letGo = (): void => {};
+  let letGo: (() => void) | undefined;
 
   const stop = (): void => {
     clearTimeout(timer);
     timer = undefined;
     asked = 0;
-    letGo();
+    letGo?.();
   };
   const look = (): void => {
     const left = last + timeout - Date.now();
@@ -63,7 +63,7 @@ export function createIdle(plan: IdlePlan): Idle {
     } catch (error) {
       plan.onProblem(error);
     }
-    letGoOfEarlier();
+    letGoOfEarlier?.();
   };
   const connected = (): void => {
     last = Date.now();

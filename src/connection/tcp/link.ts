@@ -4,11 +4,17 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { KitError } from "../../errors.ts";
+import type { KitError } from "../../errors.ts";
 import { type Breaker, createBreaker } from "../breaker.ts";
 import type { Command, Sender, SendOptions } from "../channel.ts";
 import { timedOut, withDeadline } from "../deadline.ts";
-import { commandFailed, unavailable, waitUntilFailed } from "../diagnosis.ts";
+import {
+  commandFailed,
+  connectionLost,
+  diagnoseRenewal,
+  unavailable,
+  waitUntilFailed,
+} from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
 import {
   type Authentication,
@@ -82,7 +88,10 @@ class RedisLink implements Link, Fate {
       isBusy: () => this.#inFlight > 0,
       isConnected: () => this.#isConnected(),
       onProblem: (error) => this.#availability.report(waitUntilFailed(error)),
-      giveUp: () => this.#giveUp(),
+      giveUp: () => {
+        this.#availability.idle();
+        this.#redis.disconnect();
+      },
     });
     this.#silence = createSilence({
       isConnected: () => this.#isConnected(),
@@ -92,7 +101,7 @@ class RedisLink implements Link, Fate {
     this.#authentication = createAuthentication(
       plan.authentication,
       () => (this.isUp() ? this : undefined),
-      (error) => this.#availability.report(error),
+      (error) => this.#availability.report(diagnoseRenewal(error, attempt())),
     );
     this.#client = createClient(plan, this.#authentication, this.#watchdog, {
       ready: () => this.#onReady(),
@@ -213,13 +222,7 @@ class RedisLink implements Link, Fate {
   explain(wire: WireCommand, error: Error | undefined): KitError {
     if (error === undefined) return this.#late(wire);
     if (error.name === "ReplyError") return commandFailed(wire.what, error);
-    return new KitError("REDIS_UNAVAILABLE", {
-      message: `The connection to ${this.#client.attempt().target} was lost during ${wire.what}.`,
-      fix: "The kit reconnects by itself; what may have run is not sent again.",
-      status: 503,
-      retryAfter: 1,
-      outcome: NEVER_LEFT.test(error.message) ? "notSent" : "maybeExecuted",
-    });
+    return connectionLost(this.#client.attempt(), wire.what, NEVER_LEFT.test(error.message));
   }
 
   resend(wire: WireCommand, error: Error): Promise<unknown> | undefined {
@@ -242,11 +245,6 @@ class RedisLink implements Link, Fate {
     this.#isLeaving = true;
     this.#availability.down();
     return true;
-  }
-
-  #giveUp(): void {
-    this.#availability.idle();
-    this.#redis.disconnect();
   }
 
   #reopen(): void {

@@ -68,6 +68,7 @@ export class Nodes {
     if (this.#masters.length === 0) await this.#availability.untilUp(within);
     const owner = this.ownerOf(slot);
     if (owner) return owner;
+    this.refresh();
     throw unavailable(this.#plan.attempt, `nobody holds slot ${slot}`);
   }
 
@@ -183,8 +184,14 @@ export class Nodes {
     if (this.#isClosed) return;
     if (masters.length === 0) throw unavailable(this.#plan.attempt, "no slot is assigned");
     const byEndpoint = new Map(masters.map((master) => [master, this.#nodeAt(master)]));
-    this.#owners = owners.map((owner) => owner && byEndpoint.get(owner));
-    this.#masters = [...byEndpoint.values()];
+    const known = new Set(byEndpoint.values());
+    // While a slot moves, a node may see nobody hold it: whoever held it last says where it went.
+    const last = (slot: number): Node | undefined => {
+      const node = this.#owners[slot];
+      return node && known.has(node) ? node : undefined;
+    };
+    this.#owners = owners.map((owner, slot) => (owner ? byEndpoint.get(owner) : last(slot)));
+    this.#masters = [...known];
     this.#replicas = replicas;
     const wanted = new Set(masters.map(addressOf));
     for (const address of this.#nodes.keys()) if (!wanted.has(address)) this.#forget(address);
