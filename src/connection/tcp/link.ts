@@ -8,13 +8,7 @@ import type { KitError } from "../../errors.ts";
 import { type Breaker, createBreaker } from "../breaker.ts";
 import type { Command, Sender, SendOptions } from "../channel.ts";
 import { timedOut, withDeadline } from "../deadline.ts";
-import {
-  commandFailed,
-  connectionLost,
-  diagnoseRenewal,
-  unavailable,
-  waitUntilFailed,
-} from "../diagnosis.ts";
+import * as diagnosis from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
 import {
   type Authentication,
@@ -87,7 +81,7 @@ class RedisLink implements Link, Fate {
       ...plan.idle,
       isBusy: () => this.#inFlight > 0,
       isConnected: () => this.#isConnected(),
-      onProblem: (error) => this.#availability.report(waitUntilFailed(error)),
+      onProblem: (error) => this.#availability.report(diagnosis.waitUntilFailed(error)),
       giveUp: () => {
         this.#availability.idle();
         this.#redis.disconnect();
@@ -101,7 +95,7 @@ class RedisLink implements Link, Fate {
     this.#authentication = createAuthentication(
       plan.authentication,
       () => (this.isUp() ? this : undefined),
-      (error) => this.#availability.report(diagnoseRenewal(error, attempt())),
+      (error) => this.#availability.report(diagnosis.diagnoseRenewal(error, attempt())),
     );
     this.#client = createClient(plan, this.#authentication, this.#watchdog, {
       ready: () => this.#onReady(),
@@ -221,8 +215,12 @@ class RedisLink implements Link, Fate {
 
   explain(wire: WireCommand, error: Error | undefined): KitError {
     if (error === undefined) return this.#late(wire);
-    if (error.name === "ReplyError") return commandFailed(wire.what, error);
-    return connectionLost(this.#client.attempt(), wire.what, NEVER_LEFT.test(error.message));
+    if (error.name === "ReplyError") return diagnosis.commandFailed(wire.what, error);
+    return diagnosis.connectionLost(
+      this.#client.attempt(),
+      wire.what,
+      NEVER_LEFT.test(error.message),
+    );
   }
 
   resend(wire: WireCommand, error: Error): Promise<unknown> | undefined {
@@ -236,7 +234,7 @@ class RedisLink implements Link, Fate {
   #late(wire: WireCommand): KitError {
     this.#watchdog.suspect(this.#redis.stream);
     const why = `it gave no answer within ${Math.round(wire.deadline)} ms`;
-    this.#breaker.failure(unavailable(this.#client.attempt(), why));
+    this.#breaker.failure(diagnosis.unavailable(this.#client.attempt(), why));
     return timedOut(wire.what, wire.deadline);
   }
 

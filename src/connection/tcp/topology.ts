@@ -6,7 +6,7 @@ export const SLOTS = 16_384;
 
 /** Who holds what, as one node said it. */
 export interface Topology {
-  /** By slot; undefined where nobody holds it. */
+  /** By slot, each one of {@link masters}; undefined where nobody holds it. */
   readonly owners: readonly (NamedEndpoint | undefined)[];
   /** Each once. */
   readonly masters: readonly NamedEndpoint[];
@@ -48,9 +48,10 @@ export function readTopology(reply: unknown, asked: string): Topology {
   for (const [from, to, ...nodes] of reply as SlotsReply) {
     const [master, ...others] = nodes.map((node) => readNode(node, asked));
     if (master === undefined) continue;
-    masters.set(addressOf(master), master);
+    const known = masters.get(addressOf(master)) ?? master;
+    masters.set(addressOf(known), known);
     for (const other of others) replicas.set(addressOf(other), other);
-    owners.fill(master, from, to + 1);
+    owners.fill(known, from, to + 1);
   }
   return { owners, masters: [...masters.values()], replicas: [...replicas.values()] };
 }
