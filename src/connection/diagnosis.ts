@@ -7,8 +7,8 @@ export interface Attempt {
   readonly target: string;
   readonly tls: boolean;
   readonly servername: string | undefined;
-  /** User name and password come from the application's `credentials` function. */
-  readonly isAsked?: boolean;
+  /** Where user name and password come from, if not from the URL. */
+  readonly credentialsOf?: "function" | "sentinel" | undefined;
 }
 
 /** Node's codes for a certificate that is not trusted, by what they have in common. */
@@ -62,6 +62,14 @@ function tlsExpected(attempt: Attempt, cause: unknown): KitError {
   });
 }
 
+const RIGHT_CREDENTIALS = {
+  url: "Put the right ones into REDIS_URL (rediss://user:password@host:port, special characters percent-encoded), REDIS_TOKEN or UPSTASH_REDIS_REST_TOKEN.",
+  function:
+    "Let the `credentials` function answer what the server knows; it is asked again with every attempt.",
+  sentinel:
+    "Pass the right ones as redis: { sentinelUsername, sentinelPassword }; those in the URL are for the servers behind the Sentinels.",
+};
+
 function authFailed(message: string, attempt: Attempt, cause: unknown): KitError {
   const missing = message.startsWith("NOAUTH");
   const denied = message.startsWith("NOPERM");
@@ -71,9 +79,7 @@ function authFailed(message: string, attempt: Attempt, cause: unknown): KitError
       : `${attempt.target} ${missing ? "asks for a password, and none was given" : "rejected the user name or the password"}.`,
     fix: denied
       ? "Give the ACL user the commands and key prefixes that the README lists."
-      : attempt.isAsked
-        ? "Let the `credentials` function answer what the server knows; it is asked again with every attempt."
-        : "Put the right ones into REDIS_URL (rediss://user:password@host:port, special characters percent-encoded) or REDIS_TOKEN.",
+      : RIGHT_CREDENTIALS[attempt.credentialsOf ?? "url"],
     cause: bare(cause),
     ...AWAY,
   });

@@ -13,6 +13,7 @@ import { openRest, type RestPlan } from "./rest/rest.ts";
 import { openCluster } from "./tcp/cluster.ts";
 import {
   attemptOf,
+  sentinelDestination,
   type SocketTarget,
   tcpDestination,
   tlsPlan,
@@ -170,7 +171,7 @@ function masterFinder(config: Config, target: Extract<SocketTarget, { kind: "sen
       openLink(
         {
           attempt: attemptOf(config, target),
-          destination: () => tcpDestination(hasty, target, sentinel),
+          destination: () => sentinelDestination(hasty, target, sentinel),
           mustBeMaster: false,
           authentication: { ...config.sentinelAuth, source: undefined },
           db: 0,

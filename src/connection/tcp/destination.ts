@@ -32,7 +32,7 @@ export function attemptOf(config: Config, target: SocketTarget): Attempt {
     target: describeTarget(target),
     tls: target.tls,
     servername: config.tls.servername ?? host,
-    isAsked: config.credentials !== undefined,
+    credentialsOf: config.credentials && "function",
   };
 }
 
@@ -79,6 +79,25 @@ export function unixDestination(
 }
 
 /**
+ * How a Sentinel is reached.
+ *
+ * @throws KitError `PLAINTEXT_REFUSED`
+ */
+export function sentinelDestination(
+  config: Config,
+  target: SocketTarget,
+  sentinel: Endpoint,
+): Destination {
+  const { address, socket } = tcpDestination(config, target, sentinel);
+  const attempt = {
+    ...socket.attempt,
+    target: `the Sentinel ${socket.attempt.target}`,
+    credentialsOf: "sentinel" as const,
+  };
+  return { address, socket: { ...socket, attempt } };
+}
+
+/**
  * How a server is reached.
  *
  * @throws KitError `PLAINTEXT_REFUSED`
@@ -103,7 +122,7 @@ export function tcpDestination(
         target: server,
         tls: target.tls,
         servername: servername ?? host,
-        isAsked: config.credentials !== undefined,
+        credentialsOf: config.credentials && "function",
       },
       tls: target.tls ? tlsPlan(config, servername, host) : undefined,
     },

@@ -1,7 +1,7 @@
 /** The links to a Cluster's masters, kept in step with who holds which slots. */
 import type { Endpoint } from "../../config/redis-target.ts";
 import type { KitError } from "../../errors.ts";
-import { type Attempt, unavailable } from "../diagnosis.ts";
+import { type Attempt, unavailable, wordsOf } from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
 import { Availability } from "./availability.ts";
 import type { NamedEndpoint } from "./destination.ts";
@@ -101,11 +101,23 @@ export class Nodes {
     if (known) return known;
     const link = this.#plan.open(endpoint, {
       connection: () => this.#judge(),
-      error: (error) => this.#availability.report(error),
+      error: (error) => this.#onNodeError(error),
     });
     const node = { link, host: endpoint.host };
     this.#nodes.set(address, node);
     return node;
+  }
+
+  /** While it is not known who holds what, another node may still answer. */
+  #onNodeError(error: KitError): void {
+    if (this.#masters.length === 0 || this.#availability.isUp()) this.#availability.report(error);
+    else this.#availability.fail(error);
+  }
+
+  /** Nobody said who holds what: whoever waits for that has sent nothing. */
+  #explain(error: KitError): KitError {
+    if (error.outcome === "notSent") return error;
+    return unavailable(this.#plan.attempt, wordsOf(error) || error.code, error);
   }
 
   /** The Cluster is up while all its masters are; while one is not, its successor is looked for. */
@@ -136,7 +148,7 @@ export class Nodes {
     this.#isRefreshing = true;
     this.#learn()
       .catch((error: KitError) => {
-        if (this.#masters.length === 0) this.#availability.fail(error);
+        if (this.#masters.length === 0) this.#availability.fail(this.#explain(error));
         this.#refreshLater();
       })
       .finally(() => {
