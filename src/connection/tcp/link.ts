@@ -46,6 +46,11 @@ const YOUNG = 1000;
 /** Whether ioredis knows for certain that a command never left. */
 const NEVER_LEFT = /Stream isn't writeable|Connection is already/;
 
+/** Runs once all microtasks of this tick are done: a tick's callbacks go before them, or after them. */
+function atEndOfTick(work: () => void): void {
+  process.nextTick(() => queueMicrotask(() => process.nextTick(work)));
+}
+
 class RedisLink implements Link, Fate {
   readonly #plan: LinkPlan;
   readonly #client: Client;
@@ -182,18 +187,21 @@ class RedisLink implements Link, Fate {
     return wire.promise;
   }
 
-  /** Commands of one tick leave in one write: held back until the sockets have been polled. */
+  /** Commands of one tick leave in one write. */
   #cork(): void {
     if (this.#isCorked) return;
     this.#isCorked = true;
     this.#idle.touch();
     const { stream } = this.#redis;
     stream.cork();
-    setImmediate(() => {
+    const uncork = (): void => {
       this.#isCorked = false;
       stream.uncork();
       this.#silence.broken();
-    });
+    };
+    // Under load, what other callbacks of this turn ask for leaves with it; else a turn would be lost.
+    if (this.#inFlight > 0) setImmediate(uncork);
+    else atEndOfTick(uncork);
   }
 
   async #probe(): Promise<unknown> {
