@@ -48,6 +48,7 @@ export function createBreaker(plan: BreakerPlan): Breaker {
   let pause = FIRST_PROBE;
   /** Outdates the probe under way. */
   let round = 0;
+  let isStopped = false;
 
   const halfOpen = (): void => {
     if (problem === undefined) return;
@@ -58,6 +59,7 @@ export function createBreaker(plan: BreakerPlan): Breaker {
     plan.onClose();
   };
   const probeLater = (): void => {
+    if (isStopped) return;
     timer = setTimeout(() => {
       const asked = round;
       const after = (next: () => void) => (): void => {
@@ -92,6 +94,7 @@ export function createBreaker(plan: BreakerPlan): Breaker {
     trip,
     reset: halfOpen,
     stop: () => {
+      isStopped = true;
       clearTimeout(timer);
       round += 1;
     },

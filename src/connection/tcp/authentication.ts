@@ -59,6 +59,7 @@ export function createAuthentication(
   let wasRejected = false;
   let pause = FIRST_PAUSE;
   let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
 
   const renew = async (): Promise<void> => {
     clearTimeout(timer);
@@ -69,6 +70,8 @@ export function createAuthentication(
   };
   const tryRenew = (): void => {
     renew().catch((error: KitError) => {
+      if (isStopped) return;
+      clearTimeout(timer);
       report(error);
       timer = setTimeout(tryRenew, pause).unref();
       pause = Math.min(pause * 2, LONGEST_PAUSE);
@@ -83,6 +86,7 @@ export function createAuthentication(
     },
     rejected: () => (wasRejected = true),
     stop: () => {
+      isStopped = true;
       end();
       clearTimeout(timer);
     },

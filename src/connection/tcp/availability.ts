@@ -2,6 +2,7 @@
 import type { KitError } from "../../errors.ts";
 import { type Attempt, kitClosed, unavailable } from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
+import { afterRunning } from "./standstill.ts";
 
 /** Milliseconds, and what is known of the server. */
 export interface AvailabilityPlan {
@@ -16,16 +17,19 @@ export interface AvailabilityPlan {
 class WaitingRoom {
   readonly #waiting = new Set<(error?: KitError) => void>();
 
-  /** Resolves on {@link admit}; rejects on {@link dismiss}, or with `late()` after `ms`. */
-  wait(ms: number, late: () => KitError): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
+  /**
+   * Resolves on {@link admit}, with the milliseconds in which the process stood still; rejects on
+   * {@link dismiss}, or with `late()` after `ms`.
+   */
+  wait(ms: number, late: () => KitError): Promise<number> {
+    return new Promise<number>((resolve, reject) => {
       const settle = (error?: KitError): void => {
-        clearTimeout(timer);
+        const stoodStill = clock.stop();
         this.#waiting.delete(settle);
         if (error) reject(error);
-        else resolve();
+        else resolve(stoodStill);
       };
-      const timer = setTimeout(() => settle(late()), ms);
+      const clock = afterRunning(ms, () => settle(late()));
       this.#waiting.add(settle);
     });
   }
@@ -61,6 +65,10 @@ export class Availability {
   constructor(plan: AvailabilityPlan, events: ConnectionEvents) {
     this.#plan = plan;
     this.#events = events;
+    // What the application does while it starts is not the server's time.
+    setImmediate(() => {
+      if (!this.#everReady) this.#downSince = Date.now();
+    });
   }
 
   isUp(): boolean {
@@ -173,13 +181,16 @@ export class Availability {
     return this.#problem ?? unavailable(this.#plan.attempt(), `not connected for ${waited} ms`);
   }
 
-  /** Resolves when commands may be sent; rejects when waiting is no use, or after `within` ms. */
-  async untilUp(within: number = Number.POSITIVE_INFINITY): Promise<void> {
-    if (this.#isUp) return;
+  /**
+   * Resolves when commands may be sent, with the milliseconds in which the process stood still meanwhile;
+   * rejects when waiting is no use, or after `within` ms.
+   */
+  async untilUp(within: number = Number.POSITIVE_INFINITY): Promise<number> {
+    if (this.#isUp) return 0;
     if (this.#isClosed) throw kitClosed();
     const left = Math.min(within, this.patience());
     if (left <= 0) throw this.verdict();
-    await this.#waiting.wait(left, () => this.verdict());
+    return this.#waiting.wait(left, () => this.verdict());
   }
 
   close(): void {

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { Redis, type RedisOptions } from "ioredis";
 import type { KitError } from "../../errors.ts";
-import { type Attempt, diagnose, type Phase } from "../diagnosis.ts";
+import { type Attempt, diagnose, type Phase, unavailable } from "../diagnosis.ts";
 import type { Authentication } from "./authentication.ts";
 import { connectorOf } from "./connector.ts";
 import type { Destination } from "./destination.ts";
@@ -60,15 +60,17 @@ export function createClient(
   let attempt = plan.attempt;
   let phase: Phase = "opening";
   let wasReady = false;
+  /** The server is a replica: what follows, the close, is ours. */
+  let isRefused = false;
 
-  const open = async (): Promise<Socket> => {
+  const open = async (signal: AbortSignal): Promise<Socket> => {
     phase = "opening";
     const { address, socket } = await plan.destination();
     attempt = socket.attempt;
     const auth = await authentication.current();
     // ioredis has read its options by now; this is what its handshake reads.
     if (redis.condition && auth !== undefined) redis.condition.auth = auth;
-    return openSocket(address, socket);
+    return openSocket(address, socket, signal);
   };
   const fail = (error: Error): void => {
     const cause = diagnose(error, attempt, wasReady ? "established" : "greeting");
@@ -79,12 +81,17 @@ export function createClient(
   const Connector = connectorOf({
     open,
     onFailure: (error) => events.failed(error),
-    accepts: ({ role }) => !plan.mustBeMaster || role === undefined || role === "master",
+    accepts: ({ role }) => {
+      isRefused = plan.mustBeMaster && role !== undefined && role !== "master";
+      if (isRefused) events.failed(unavailable(attempt, "it is a replica, its master is sought"));
+      return !isRefused;
+    },
   });
   const options: RedisOptions & { replyMapping: "legacy" } = { ...OPTIONS, Connector, db: plan.db };
   const redis: Redis = new Redis(options);
   redis.on("connect", () => {
     phase = "greeting";
+    isRefused = false;
     const patience = wasReady ? Math.max(500, plan.deadline * 2) : plan.connectDeadline * 0.8;
     watchdog.expectGreeting(redis.stream, patience);
   });
@@ -97,7 +104,7 @@ export function createClient(
   });
   redis.on("close", () => {
     watchdog.calm();
-    if (phase === "greeting") fail(new Error("Connection is closed."));
+    if (phase === "greeting" && !isRefused) fail(new Error("Connection is closed."));
     events.closed();
   });
   return { redis, attempt: () => attempt };

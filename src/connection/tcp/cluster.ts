@@ -18,6 +18,9 @@ import { readRedirection } from "./topology.ts";
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 150;
 
+/** Redirections that are followed without a pause: a move, and a failover right after it. */
+const AT_ONCE = 2;
+
 /** The server refused it before it ran, and another server or a later moment will do. */
 const NOT_NOW = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY)\b/;
 
@@ -37,6 +40,7 @@ class Journey {
   readonly #started = performance.now();
   readonly #budget: number;
   #pause = FIRST_PAUSE;
+  #redirections = 0;
 
   constructor(nodes: Nodes, command: Command, options: SendOptions, slot: number | undefined) {
     this.#nodes = nodes;
@@ -61,15 +65,21 @@ class Journey {
   }
 
   async #send(link: Link, isAsking: boolean): Promise<unknown> {
-    if (isAsking) await link.ready();
+    if (isAsking) await link.ready(Math.max(1, this.#left()));
     const options = { ...this.#options, within: Math.max(1, this.#left()) };
     if (!isAsking) return link.send(this.#command, options);
     // Both in one tick, so that nothing comes between.
-    const [, reply] = await Promise.all([
-      link.send(["ASKING"], { within: options.within }),
-      link.send(this.#command, options),
-    ]);
-    return reply;
+    const asking = link.send(["ASKING"], { within: options.within });
+    asking.catch(() => {}); // Where it matters, the command fails too.
+    return link.send(this.#command, options);
+  }
+
+  /** A failover or a move is under way: each pause is longer than the one before it. */
+  async #rest(): Promise<void> {
+    await new Promise((resolve) => {
+      setTimeout(resolve, this.#pause);
+    });
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 
   /** What to do about a failure; throws it where there is nothing to be done. */
@@ -77,22 +87,33 @@ class Journey {
     if (failure.outcome !== "notSent" || this.#nodes.isClosed()) throw failure;
     const words = wordsOf(failure);
     const redirection = readRedirection(words, this.#nodes.hostOf(from));
-    if (redirection && this.#left() > 0) {
+    if (redirection && (await this.#mayFollow())) {
       const { slot, to } = redirection;
       return words.startsWith("MOVED")
         ? { link: this.#nodes.moved(slot, to), isAsking: false }
         : { link: this.#nodes.linkTo(to), isAsking: true };
     }
-    const isAway = failure.code === "REDIS_UNAVAILABLE" || failure.code === "KIT_CLOSED";
-    if (!isAway && !NOT_NOW.test(words)) throw failure;
+    if (failure.code === "KIT_CLOSED") return this.#again(this.#nodes.hasLeft(), this.#left());
+    if (NOT_NOW.test(words)) return this.#again(failure, this.#left());
+    if (failure.code !== "REDIS_UNAVAILABLE") throw failure;
     // A server that is known to be away is not waited for by each command anew.
-    const patience = isAway ? from.patience() : Number.POSITIVE_INFINITY;
-    if (Math.min(this.#left(), patience) <= this.#pause) throw failure;
+    return this.#again(failure, Math.min(this.#left(), from.patience()));
+  }
+
+  /** Nodes that disagree send a command to and fro; after two redirections it pauses before each. */
+  async #mayFollow(): Promise<boolean> {
+    this.#redirections += 1;
+    if (this.#redirections <= AT_ONCE) return this.#left() > 0;
+    if (this.#left() <= this.#pause) return false;
+    await this.#rest();
+    return true;
+  }
+
+  /** Once more at whoever owns the slot by then, if there is time. */
+  async #again(failure: KitError, left: number): Promise<Turn> {
+    if (left <= this.#pause) throw failure;
     this.#nodes.refresh();
-    await new Promise((resolve) => {
-      setTimeout(resolve, this.#pause);
-    });
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+    await this.#rest();
     return { link: undefined, isAsking: false };
   }
 }

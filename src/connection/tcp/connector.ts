@@ -7,8 +7,8 @@ type ConnectorClass = NonNullable<RedisOptions["Connector"]>;
 
 /** How the sockets of one connection are made, and which servers they may lead to. */
 export interface ConnectorPlan {
-  /** Opens a proven socket. */
-  open(): Promise<Socket>;
+  /** Opens a proven socket; the signal gives that up. */
+  open(signal: AbortSignal): Promise<Socket>;
   onFailure(error: KitError): void;
   /** Judges the server by its own `INFO`. */
   accepts(info: { readonly role?: string }): boolean;
@@ -21,20 +21,21 @@ export interface ConnectorPlan {
 export function connectorOf(plan: ConnectorPlan): ConnectorClass {
   return class {
     #socket: Socket | undefined;
-    #round = 0;
+    #attempt = new AbortController();
     async connect() {
-      const round = ++this.#round;
+      const attempt = new AbortController();
+      this.#attempt = attempt;
       try {
-        this.#socket = await plan.open();
+        this.#socket = await plan.open(attempt.signal);
       } catch (error) {
-        plan.onFailure(error as KitError);
+        if (!attempt.signal.aborted) plan.onFailure(error as KitError);
         return new Socket().destroy();
       }
-      if (round !== this.#round) this.#socket.destroy();
+      if (attempt.signal.aborted) this.#socket.destroy();
       return this.#socket;
     }
     disconnect() {
-      this.#round += 1;
+      this.#attempt.abort();
       this.#socket?.destroy();
     }
     check(info: { role?: string }) {

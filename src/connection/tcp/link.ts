@@ -17,6 +17,7 @@ import {
 } from "./authentication.ts";
 import { Availability } from "./availability.ts";
 import { type Client, type ClientPlan, createClient } from "./client.ts";
+import { type Cork, createCork } from "./cork.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
 import { createIdle, type Idle, type IdlePlan } from "./idle.ts";
 import { createSilence, type Silence } from "./silence.ts";
@@ -35,7 +36,7 @@ export interface Link extends Sender {
   patience(): number;
   deadline(): number;
   isUp(): boolean;
-  ready(): Promise<void>;
+  ready(within?: number): Promise<void>;
   close(): Promise<void>;
   state(): ConnectionState;
 }
@@ -45,11 +46,6 @@ const YOUNG = 1000;
 
 /** Whether ioredis knows for certain that a command never left. */
 const NEVER_LEFT = /Stream isn't writeable|Connection is already/;
-
-/** Runs once all microtasks of this tick are done: a tick's callbacks go before them, or after them. */
-function atEndOfTick(work: () => void): void {
-  process.nextTick(() => queueMicrotask(() => process.nextTick(work)));
-}
 
 class RedisLink implements Link, Fate {
   readonly #plan: LinkPlan;
@@ -61,9 +57,9 @@ class RedisLink implements Link, Fate {
   readonly #watchdog: Watchdog;
   readonly #idle: Idle;
   readonly #silence: Silence;
+  readonly #cork: Cork;
   readonly #authentication: Authentication;
   #inFlight = 0;
-  #isCorked = false;
   /** The server is a replica: its successor is sought once the answers that it owes are there. */
   #isLeaving = false;
   #readySince = 0;
@@ -96,6 +92,11 @@ class RedisLink implements Link, Fate {
       isConnected: () => this.#isConnected(),
       ping: () => this.#transmit(["PING"], {}, plan.deadline / 2, true),
       giveUp: () => this.#redis.stream.destroy(),
+    });
+    this.#cork = createCork({
+      stream: () => this.#redis.stream,
+      isBusy: () => this.#inFlight > 0,
+      onWrite: () => this.#silence.broken(),
     });
     this.#authentication = createAuthentication(
       plan.authentication,
@@ -144,7 +145,7 @@ class RedisLink implements Link, Fate {
     if (isLast && this.#isConnected()) {
       return this.#transmit(command, options, options.within, true);
     }
-    const isInUse = this.#inFlight > 0 || this.#isCorked;
+    const isInUse = this.#inFlight > 0 || this.#cork.isHolding();
     if (this.isUp() && (isInUse || this.#silence.proof() === undefined)) {
       return this.#transmit(command, options, options.within, false);
     }
@@ -158,12 +159,13 @@ class RedisLink implements Link, Fate {
     isSecond: boolean,
   ): Promise<unknown> {
     if (this.#availability.isIdle()) this.#reopen();
-    const budget = options.within ?? this.#availability.budget();
+    let budget = options.within ?? this.#availability.budget();
     const left = (): number => budget - (performance.now() - since);
     if (this.isUp() && !isSecond) await this.#silence.proof();
     do {
+      if (this.#availability.isIdle()) this.#reopen(); // The idle time was over meanwhile.
       // eslint-disable-next-line no-await-in-loop -- until there is a socket to write to
-      await this.#availability.untilUp(left());
+      budget += await this.#availability.untilUp(left());
       if (this.#isConnected()) {
         return this.#transmit(command, options, Math.max(1, left()), isSecond);
       }
@@ -180,28 +182,12 @@ class RedisLink implements Link, Fate {
     isSecond: boolean,
   ): Promise<unknown> {
     const wire = new WireCommand(command, options, within ?? this.#plan.deadline, isSecond, this);
-    this.#cork();
+    this.#idle.touch();
+    this.#cork.hold();
     this.#inFlight += 1;
     this.#redis.sendCommand(wire as never);
     (within === undefined ? this.#deadlines : createDeadlines(within)).add(wire);
     return wire.promise;
-  }
-
-  /** Commands of one tick leave in one write. */
-  #cork(): void {
-    if (this.#isCorked) return;
-    this.#isCorked = true;
-    this.#idle.touch();
-    const { stream } = this.#redis;
-    stream.cork();
-    const uncork = (): void => {
-      this.#isCorked = false;
-      stream.uncork();
-      this.#silence.broken();
-    };
-    // Under load, what other callbacks of this turn ask for leaves with it; else a turn would be lost.
-    if (this.#inFlight > 0) setImmediate(uncork);
-    else atEndOfTick(uncork);
   }
 
   async #probe(): Promise<unknown> {
@@ -267,9 +253,9 @@ class RedisLink implements Link, Fate {
     return this.#availability.budget();
   }
 
-  ready(): Promise<void> {
+  async ready(within?: number): Promise<void> {
     if (this.#availability.isIdle()) this.#reopen();
-    return this.#availability.untilUp();
+    await this.#availability.untilUp(within);
   }
 
   state(): ConnectionState {
@@ -278,7 +264,7 @@ class RedisLink implements Link, Fate {
 
   async close(): Promise<void> {
     if (this.#availability.isClosed()) return;
-    const isConnected = this.#isConnected();
+    const isConnected = this.#redis.status === "ready" && this.#redis.stream.writable;
     this.#availability.close();
     this.#breaker.stop();
     this.#authentication.stop();

@@ -1,7 +1,7 @@
 /** The links to a Cluster's masters, kept in step with who holds which slots. */
 import type { Endpoint } from "../../config/redis-target.ts";
 import type { KitError } from "../../errors.ts";
-import { type Attempt, unavailable, wordsOf } from "../diagnosis.ts";
+import { type Attempt, kitClosed, unavailable, wordsOf } from "../diagnosis.ts";
 import type { ConnectionEvents, ConnectionState } from "../port.ts";
 import { Availability } from "./availability.ts";
 import type { NamedEndpoint } from "./destination.ts";
@@ -22,8 +22,13 @@ export interface NodesPlan {
 interface Node {
   readonly link: Link;
   readonly host: string;
+  readonly name: string | undefined;
+  /** When a redirection led there, by `performance.now()`. */
+  askedAt?: number;
 }
 
+/** Milliseconds for which a node that holds no slot is kept after a redirection led there. */
+const KEEP = 10_000;
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 400;
 
@@ -45,6 +50,9 @@ export class Nodes {
   #masters: Node[] = [];
   #replicas: readonly NamedEndpoint[] = [];
   #isRefreshing = false;
+  readonly #onKnown = new Set<() => void>();
+  /** By address: what else a node is called. */
+  #names = new Map<string, string | undefined>();
   #timer: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
   #isClosed = false;
@@ -65,21 +73,41 @@ export class Nodes {
 
   /** Waits until it is known who holds what, and answers the master of a slot. */
   async untilOwned(slot: number | undefined, within: number): Promise<Link> {
-    if (this.#masters.length === 0) await this.#availability.untilUp(within);
+    if (this.#masters.length === 0) await this.#untilKnown(within);
     const owner = this.ownerOf(slot);
     if (owner) return owner;
     this.refresh();
     throw unavailable(this.#plan.attempt, `nobody holds slot ${slot}`);
   }
 
+  /** Resolves when it is known who holds what, whether or not all of them are up. */
+  async #untilKnown(within: number): Promise<void> {
+    let admit!: () => void;
+    const known = new Promise<void>((resolve) => (admit = resolve));
+    this.#onKnown.add(admit);
+    try {
+      await Promise.race([known, this.#availability.untilUp(within)]);
+    } finally {
+      this.#onKnown.delete(admit);
+    }
+  }
+
   /** A link to a node that a redirection named. */
   linkTo(endpoint: NamedEndpoint): Link {
-    return this.#nodeAt(endpoint).link;
+    const node = this.#nodeNamed(endpoint);
+    node.askedAt = performance.now();
+    return node.link;
+  }
+
+  /** A redirection names an address alone; what its certificate is called, the topology may have said. */
+  #nodeNamed(endpoint: NamedEndpoint): Node {
+    const name = this.#names.get(addressOf(endpoint));
+    return this.#nodeAt({ ...endpoint, name });
   }
 
   /** A slot has a new owner; the rest is asked for. */
   moved(slot: number, endpoint: NamedEndpoint): Link {
-    const node = this.#nodeAt(endpoint);
+    const node = this.#nodeNamed(endpoint);
     this.#owners[slot] = node;
     this.refresh();
     return node.link;
@@ -98,12 +126,16 @@ export class Nodes {
   #nodeAt(endpoint: NamedEndpoint): Node {
     const address = addressOf(endpoint);
     const known = this.#nodes.get(address);
-    if (known) return known;
+    if (known && (known.name === endpoint.name || endpoint.name === undefined)) return known;
+    if (known) void known.link.close();
     const link = this.#plan.open(endpoint, {
       connection: () => this.#judge(),
-      error: (error) => this.#onNodeError(error),
+      error: (error) => {
+        this.#onNodeError(error);
+        this.#judge();
+      },
     });
-    const node = { link, host: endpoint.host };
+    const node: Node = { link, host: endpoint.host, name: endpoint.name };
     this.#nodes.set(address, node);
     return node;
   }
@@ -158,7 +190,7 @@ export class Nodes {
   }
 
   async #learn(): Promise<void> {
-    let failure: unknown;
+    let failure: unknown = kitClosed();
     const up = shuffled(this.#nodes.values()).filter(({ link }) => link.isUp());
     for (const { link, host } of up) {
       try {
@@ -169,6 +201,7 @@ export class Nodes {
       }
     }
     for (const endpoint of [...this.#plan.seeds, ...shuffled(this.#replicas)]) {
+      if (this.#isClosed) break;
       try {
         // eslint-disable-next-line no-await-in-loop
         return this.#apply(await this.#askStranger(endpoint));
@@ -204,9 +237,16 @@ export class Nodes {
     };
     this.#owners = owners.map((owner, slot) => (owner ? byEndpoint.get(owner) : last(slot)));
     this.#masters = [...known];
+    for (const admit of this.#onKnown) admit();
     this.#replicas = replicas;
+    this.#names = new Map([...masters, ...replicas].map((node) => [addressOf(node), node.name]));
     const wanted = new Set(masters.map(addressOf));
-    for (const address of this.#nodes.keys()) if (!wanted.has(address)) this.#forget(address);
+    const unwanted = new Set(replicas.map(addressOf));
+    for (const [address, node] of this.#nodes) {
+      // A master that holds no slot is not listed; one that a slot is moved to is needed all the same.
+      const isAsked = performance.now() - (node.askedAt ?? -KEEP) < KEEP;
+      if (!wanted.has(address) && (unwanted.has(address) || !isAsked)) this.#forget(address);
+    }
   }
 
   #forget(address: string): void {
@@ -220,12 +260,17 @@ export class Nodes {
     return this.#availability.budget();
   }
 
+  /** A command was on its way to a node that is none of the Cluster's any more. */
+  hasLeft(): KitError {
+    return unavailable(this.#plan.attempt, "the node has left the Cluster");
+  }
+
   isClosed(): boolean {
     return this.#isClosed;
   }
 
-  ready(): Promise<void> {
-    return this.#availability.untilUp();
+  async ready(): Promise<void> {
+    await this.#availability.untilUp();
   }
 
   state(): ConnectionState {

@@ -9,6 +9,7 @@ import { connect as connectNet, isIP, type Socket } from "node:net";
 import { connect as connectTls, TLSSocket, type ConnectionOptions } from "node:tls";
 import { KitError } from "../../errors.ts";
 import { type Attempt, diagnose, tlsNotOffered, unavailable } from "../diagnosis.ts";
+import { afterRunning } from "./standstill.ts";
 
 /** How every socket of one connection is opened. */
 export interface SocketPlan {
@@ -70,9 +71,14 @@ function connect(address: Address, plan: SocketPlan): Socket {
 /**
  * Opens a socket and resolves once it may carry commands.
  *
+ * @param signal gives the attempt up
  * @throws KitError with the diagnosis; the socket is destroyed then.
  */
-export function openSocket(address: Address, plan: SocketPlan): Promise<Socket> {
+export function openSocket(
+  address: Address,
+  plan: SocketPlan,
+  signal?: AbortSignal,
+): Promise<Socket> {
   const { promise, resolve, reject } = withResolvers<Socket>();
   let socket: Socket;
   try {
@@ -84,7 +90,7 @@ export function openSocket(address: Address, plan: SocketPlan): Promise<Socket> 
   let reached = false;
 
   const fail = (error: KitError): void => {
-    clearTimeout(timer);
+    clock.stop();
     socket.on("error", () => {}); // A destroyed handshake may still speak; the verdict is given.
     socket.destroy();
     reject(error);
@@ -96,23 +102,26 @@ export function openSocket(address: Address, plan: SocketPlan): Promise<Socket> 
         ? tlsNotOffered(plan.attempt)
         : unavailable(plan.attempt, "connection closed"),
     );
-  const timer = setTimeout(
-    () =>
-      fail(
-        plan.tls && reached
-          ? tlsNotOffered(plan.attempt)
-          : unavailable(plan.attempt, `no answer in ${plan.timeout} ms`),
-      ),
-    plan.timeout,
+  const clock = afterRunning(plan.timeout, () =>
+    fail(
+      plan.tls && reached
+        ? tlsNotOffered(plan.attempt)
+        : unavailable(plan.attempt, `no answer in ${plan.timeout} ms`),
+    ),
   );
 
+  const giveUp = (): void => fail(unavailable(plan.attempt, "given up"));
+  if (signal?.aborted) giveUp();
+  signal?.addEventListener("abort", giveUp);
+  socket.once("close", () => signal?.removeEventListener("abort", giveUp));
   socket.once("connect", () => (reached = true));
   socket.once("error", onError);
   socket.once("close", onEnd);
   socket.once(plan.tls ? "secureConnect" : "connect", () => {
-    clearTimeout(timer);
+    clock.stop();
     socket.off("error", onError);
     socket.off("close", onEnd);
+    signal?.removeEventListener("abort", giveUp);
     const objection = prove(socket, plan);
     if (objection) fail(objection);
     else resolve(socket);

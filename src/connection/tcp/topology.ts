@@ -21,18 +21,25 @@ export function addressOf({ host, port }: NamedEndpoint): string {
 
 type SlotsReply = readonly [from: number, to: number, ...nodes: readonly (readonly unknown[])[]][];
 
+/** An unknown address (null, empty or `?`) means the host that was asked. */
+function knownHost(host: unknown): string | undefined {
+  return typeof host === "string" && host !== "" && host !== "?" ? host : undefined;
+}
+
 /**
- * Reads one node of `CLUSTER SLOTS`: address, port, id, and since Redis 7 a list that may hold the host
- * name. An unknown address (null or empty) means the host that was asked.
+ * Reads one node of `CLUSTER SLOTS`: address, port, id, and since Redis 7 a list of what else is known of
+ * it, among that perhaps `ip` and `hostname`.
  */
 function readNode([host, port, , metadata]: readonly unknown[], asked: string): NamedEndpoint {
   const pairs = Array.isArray(metadata) ? (metadata as string[]) : [];
-  const at = pairs.indexOf("hostname");
-  const name = at === -1 ? undefined : pairs[at + 1];
+  const told = (what: string): string | undefined => {
+    const at = pairs.indexOf(what);
+    return at === -1 ? undefined : knownHost(pairs[at + 1]);
+  };
   return {
-    host: typeof host === "string" && host !== "" ? host : asked,
+    host: knownHost(host) ?? told("ip") ?? asked,
     port: Number(port),
-    name: name || undefined,
+    name: told("hostname"),
   };
 }
 
@@ -63,5 +70,5 @@ export function readRedirection(
 ): { slot: number; to: NamedEndpoint } | undefined {
   const [, slot, host, port] = /^(?:MOVED|ASK) (\d{1,5}) (\S*):(\d+)/.exec(words) ?? [];
   if (slot === undefined || Number(slot) >= SLOTS) return undefined;
-  return { slot: Number(slot), to: { host: host || asked, port: Number(port) } };
+  return { slot: Number(slot), to: { host: knownHost(host) ?? asked, port: Number(port) } };
 }
