@@ -29,11 +29,15 @@ describe("CLUSTER SLOTS", () => {
       [0, 1, node(null, 1)],
       [2, 3, node("", 2)],
       [4, 5, node("10.0.0.1", 3, ["hostname", "redis.example"])],
+      [6, 7, node("?", 4, ["ip", "10.0.0.4"])],
+      [8, 9, node("?", 5)],
     ];
     expect(readTopology(reply, "asked").masters).toEqual([
       { host: "asked", port: 1, name: undefined },
       { host: "asked", port: 2, name: undefined },
       { host: "10.0.0.1", port: 3, name: "redis.example" },
+      { host: "10.0.0.4", port: 4, name: undefined },
+      { host: "asked", port: 5, name: undefined },
     ]);
   });
 });

@@ -57,6 +57,8 @@ export class Availability {
   /** There is no connection because nobody needs one. */
   #isIdle = false;
   #isUp = false;
+  /** The first turn of the loop is not over. */
+  #isStarting = true;
   #downSince = Date.now();
   #problem: KitError | undefined;
   /** Codes that were reported since the connection was last ready. */
@@ -67,6 +69,7 @@ export class Availability {
     this.#events = events;
     // What the application does while it starts is not the server's time.
     setImmediate(() => {
+      this.#isStarting = false;
       if (!this.#everReady) this.#downSince = Date.now();
     });
   }
@@ -170,7 +173,7 @@ export class Availability {
 
   /** Milliseconds for which waiting for a connection makes sense. */
   patience(): number {
-    if (this.#isUp || this.#isIdle) return this.budget();
+    if (this.#isUp || this.#isIdle || this.#isStarting) return this.budget();
     return Math.max(0, this.#downSince + this.budget() - Date.now());
   }
 

@@ -263,6 +263,7 @@ class RedisLink implements Link, Fate {
   }
 
   async close(): Promise<void> {
+    await this.#silence.settled();
     if (this.#availability.isClosed()) return;
     const isConnected = this.#redis.status === "ready" && this.#redis.stream.writable;
     this.#availability.close();

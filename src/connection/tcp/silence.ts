@@ -21,6 +21,8 @@ export interface Silence {
   broken(): void;
   /** Under way while nobody knows whether the socket is alive; starts that where the silence was long. */
   proof(): Promise<void> | undefined;
+  /** Resolves when no proof is under way and those who waited for it have sent. */
+  settled(): Promise<void>;
 }
 
 /** Makes it. */
@@ -47,6 +49,11 @@ export function createSilence(plan: SilencePlan): Silence {
       const silence = Date.now() - last;
       if (proving === undefined && silence >= QUIET) proving = prove(silence);
       return proving;
+    },
+    settled: async () => {
+      if (proving === undefined) return;
+      await proving;
+      await nextTurn();
     },
   };
 }
