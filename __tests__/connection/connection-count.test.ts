@@ -121,7 +121,7 @@ describe("a Cluster", () => {
     cluster = await startCluster();
   }, 30_000);
   beforeEach(async () => {
-    watched = openWatched({ redis: cluster.url });
+    watched = openWatched({ redis: cluster.url, deadline: 2000 });
     load = startLoad(watched.connection, { keys: ["a", "b", "c"] });
     await load.answered(2);
   });

@@ -105,6 +105,7 @@ describe("an answer that comes late", () => {
     const late = rejection(connection.get("late"));
     expect((await late).code).toBe("REDIS_TIMEOUT");
     proxy.release();
+    await until(() => connection.state().state === "ready", "a probe is answered");
     expect(await connection.get("absent")).toBeNull();
     expect(await connection.get("late")).toBe("first");
   });

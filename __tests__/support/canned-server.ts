@@ -11,6 +11,7 @@ export interface CannedServer {
 
 /** Answers every command with PONG, in base64, after `delay` ms; closes connections idle for `idle` ms. */
 const PROGRAM = `
+process.stdin.resume().on("end", () => process.exit()); // The tests' process is gone.
 const [delay, idle] = process.argv.slice(1).map(Number);
 const server = require("node:http").createServer((request, response) => {
   let body = "";
@@ -39,7 +40,7 @@ export async function startCannedServer({
   idle?: number;
 }): Promise<CannedServer> {
   const args = ["-e", PROGRAM, String(delay), String(idle)];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
   running.add(child);
   const [port] = (await once(child.stdout, "data")) as [Buffer];
   return {

@@ -31,3 +31,5 @@ async function write({ key, asleep = 0 }: Order): Promise<Outcome> {
 process.on("message", (order: Order) => {
   void write(order).then((outcome) => process.send!(outcome));
 });
+
+process.on("disconnect", () => process.exit()); // The tests' process is gone.

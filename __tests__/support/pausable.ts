@@ -54,7 +54,7 @@ export function startPausable(options: KitOptions): Pausable {
   const script = resolve(__dirname, "pausable-process.ts");
   const child = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(options)], {
     cwd: resolve(__dirname, "../.."),
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
   running.add(child);
   return {

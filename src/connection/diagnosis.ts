@@ -128,14 +128,24 @@ export function unavailable(attempt: Attempt, why: string, cause?: unknown): Kit
   });
 }
 
+/** The server accepts commands, and does not answer them. */
+export function noAnswer(attempt: Attempt, ms: number): KitError {
+  return unavailable(attempt, `it gave no answer within ${Math.round(ms)} ms`);
+}
+
+/** Whether ioredis knows for certain that a command never left. */
+export function neverLeft({ message }: Error): boolean {
+  return /Stream isn't writeable|Connection is already/.test(message);
+}
+
 /** The connection went while a command was on its way. */
-export function connectionLost(attempt: Attempt, what: string, neverLeft: boolean): KitError {
+export function connectionLost(attempt: Attempt, what: string, error: Error): KitError {
   return new KitError("REDIS_UNAVAILABLE", {
     message: `The connection to ${attempt.target} was lost during ${what}.`,
     fix: "The kit reconnects by itself; what may have run is not sent again.",
     status: 503,
     retryAfter: 1,
-    outcome: neverLeft ? "notSent" : "maybeExecuted",
+    outcome: neverLeft(error) ? "notSent" : "maybeExecuted",
   });
 }
 

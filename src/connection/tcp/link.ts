@@ -44,8 +44,8 @@ export interface Link extends Sender {
 /** Milliseconds; a younger connection is not left because its server is a replica. */
 const YOUNG = 1000;
 
-/** Whether ioredis knows for certain that a command never left. */
-const NEVER_LEFT = /Stream isn't writeable|Connection is already/;
+/** How the PING is sent that proves a silent socket: its failure ends that socket, and says no more. */
+const PROOF: SendOptions = { what: "PING" };
 
 class RedisLink implements Link, Fate {
   readonly #plan: LinkPlan;
@@ -63,6 +63,8 @@ class RedisLink implements Link, Fate {
   /** The server is a replica: its successor is sought once the answers that it owes are there. */
   #isLeaving = false;
   #readySince = 0;
+  /** When the server last answered a command. */
+  #heardAt = 0;
   #onDrained = (): void => {};
 
   constructor(plan: LinkPlan, events: ConnectionEvents) {
@@ -90,7 +92,7 @@ class RedisLink implements Link, Fate {
     });
     this.#silence = createSilence({
       isConnected: () => this.#isConnected(),
-      ping: () => this.#transmit(["PING"], {}, plan.deadline / 2, true),
+      ping: () => this.#transmit(["PING"], PROOF, plan.deadline / 2, true),
       giveUp: () => this.#redis.stream.destroy(),
     });
     this.#cork = createCork({
@@ -196,6 +198,7 @@ class RedisLink implements Link, Fate {
   }
 
   answered(): void {
+    this.#heardAt = performance.now();
     this.#breaker.success();
   }
 
@@ -210,25 +213,24 @@ class RedisLink implements Link, Fate {
   explain(wire: WireCommand, error: Error | undefined): KitError {
     if (error === undefined) return this.#late(wire);
     if (error.name === "ReplyError") return diagnosis.commandFailed(wire.what, error);
-    return diagnosis.connectionLost(
-      this.#client.attempt(),
-      wire.what,
-      NEVER_LEFT.test(error.message),
-    );
+    return diagnosis.connectionLost(this.#client.attempt(), wire.what, error);
   }
 
   resend(wire: WireCommand, error: Error): Promise<unknown> | undefined {
     const isReplica = error.name === "ReplyError" && error.message.startsWith("READONLY");
     if (isReplica && !this.#leave()) return undefined;
-    if (!isReplica && !NEVER_LEFT.test(error.message)) return undefined;
+    if (!isReplica && !diagnosis.neverLeft(error)) return undefined;
     const options = { ...wire.options, within: wire.deadline };
     return this.#sendLater(wire.command, options, wire.sentAt, true);
   }
 
   #late(wire: WireCommand): KitError {
+    if (wire.options === PROOF) return timedOut(wire.what, wire.deadline);
     this.#watchdog.suspect(this.#redis.stream);
-    const why = `it gave no answer within ${Math.round(wire.deadline)} ms`;
-    this.#breaker.failure(diagnosis.unavailable(this.#client.attempt(), why));
+    const problem = diagnosis.noAnswer(this.#client.attempt(), wire.deadline);
+    // A server that was silent all that time is away; one that answers others is slow at this.
+    if (this.#heardAt < wire.sentAt) this.#breaker.trip(problem);
+    else this.#breaker.failure(problem);
     return timedOut(wire.what, wire.deadline);
   }
 
