@@ -2,7 +2,7 @@ import calculateSlot from "cluster-key-slot";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import { createAuthority } from "../support/certificates.ts";
 import { openWatched, rejection } from "../support/connections.ts";
-import { type RedisCluster, startCluster } from "../support/redis-cluster.ts";
+import { type ClusterNode, type RedisCluster, startCluster } from "../support/redis-cluster.ts";
 import { until } from "../support/redis-server.ts";
 
 let cluster: RedisCluster;
@@ -75,6 +75,12 @@ it("a node that a redirection names is spoken to by the name of its certificate"
     tls: { ca: authority.caFile, cert: identity.certFile, key: identity.keyFile },
     args: ["--cluster-announce-hostname", "localhost"],
   });
+  const knowsAll = async ({ client }: ClusterNode): Promise<boolean> =>
+    ((await client.cluster("NODES")) as string).split(",localhost ").length === 7;
+  await until(
+    async () => (await Promise.all(encrypted.nodes.map(knowsAll))).every(Boolean),
+    "every node has heard the names of all",
+  );
   const redis = encrypted.url.replaceAll("127.0.0.1", "localhost");
   const { connection, errors } = openWatched({ redis: { url: redis, ca: authority.ca } });
   await connection.ready();

@@ -70,14 +70,16 @@ export async function until(
   }
 }
 
-function accepts(socketPath: string): Promise<boolean> {
+/** Whether it answers commands: a server accepts connections before it has loaded its data. */
+function answers(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once("connect", () => {
+    const socket = connect(socketPath, () => socket.write("PING\r\n"));
+    socket.once("data", (reply) => {
       socket.destroy();
-      resolve(true);
+      resolve(!reply.toString().startsWith("-LOADING"));
     });
     socket.once("error", () => resolve(false));
+    socket.once("end", () => resolve(false));
   });
 }
 
@@ -97,7 +99,7 @@ afterAll(async () => {
   await Promise.all([...running].map((server) => server.stop()));
 });
 
-/** Starts a server and waits until it accepts connections. */
+/** Starts a server and waits until it answers. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), "kit-redis-"));
   const socketPath = join(folder, "redis.sock");
@@ -123,7 +125,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   let child: ChildProcess;
   const start = async (): Promise<void> => {
     child = spawn(findBinary(), args, { stdio: "ignore" });
-    await until(() => accepts(socketPath), "redis-server accepts connections");
+    await until(() => answers(socketPath), "redis-server answers");
   };
   const end = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;

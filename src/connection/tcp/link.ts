@@ -62,6 +62,7 @@ class RedisLink implements Link, Fate {
   #inFlight = 0;
   /** The server is a replica: its successor is sought once the answers that it owes are there. */
   #isLeaving = false;
+  #isClosing = false;
   #readySince = 0;
   /** When the server last answered a command. */
   #heardAt = 0;
@@ -142,10 +143,10 @@ class RedisLink implements Link, Fate {
   }
 
   send(command: Command, options: SendOptions = {}): Promise<unknown> {
-    // The second half of a step that began before the close.
-    const isLast = this.#availability.isClosed() && options.within !== undefined;
-    if (isLast && this.#isConnected()) {
-      return this.#transmit(command, options, options.within, true);
+    if (this.#isClosing) {
+      if (options.within === undefined) return Promise.reject(diagnosis.kitClosed());
+      // The second half of a step that began before the close.
+      if (this.#isConnected()) return this.#transmit(command, options, options.within, true);
     }
     const isInUse = this.#inFlight > 0 || this.#cork.isHolding();
     if (this.isUp() && (isInUse || this.#silence.proof() === undefined)) {
@@ -265,8 +266,9 @@ class RedisLink implements Link, Fate {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
     await this.#silence.settled();
-    if (this.#availability.isClosed()) return;
     const isConnected = this.#redis.status === "ready" && this.#redis.stream.writable;
     this.#availability.close();
     this.#breaker.stop();
