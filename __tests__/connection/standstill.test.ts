@@ -1,5 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { defineScript } from "../../src/connection/script.ts";
 import { openWatched } from "../support/connections.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
 
@@ -8,6 +9,14 @@ beforeAll(async () => {
   server = await startRedis({ tcp: true });
 });
 afterAll(() => server.stop());
+
+/** Takes the server some milliseconds, so that no answer comes at once. */
+const busy = defineScript<number>({
+  name: "busy",
+  lua: "local x = 0 for i = 1, 1000000 do x = x + i end return 1",
+  run: () => 1,
+  parse: Number,
+});
 
 /** Blocks the event loop, as heavy work of the application's does. */
 const block = (ms: number): void => {
@@ -40,6 +49,17 @@ describe("an event loop that is blocked while the connection is made", () => {
     block(500);
     expect(await waiting).toBeNull();
   });
+});
+
+it("a command whose socket is being looked at when the event loop is blocked is answered", async () => {
+  const { connection } = openWatched({ redis: server.url, deadline: 300 });
+  await connection.ready();
+  await connection.run(busy, "key", []); // The server knows the script now.
+  block(40); // Nobody knows what became of the socket meanwhile.
+  const asked = connection.run(busy, "key", []);
+  await nextTurn();
+  block(400);
+  expect(await asked).toBe(1);
 });
 
 it("a command whose socket is being looked at when the idle time ends is answered all the same", async () => {

@@ -163,8 +163,10 @@ class RedisLink implements Link, Fate {
   ): Promise<unknown> {
     if (this.#availability.isIdle()) this.#reopen();
     let budget = options.within ?? this.#availability.budget();
-    const left = (): number => budget - (performance.now() - since);
-    if (this.isUp() && !isSecond) await this.#silence.proof();
+    const spent = (): number => performance.now() - since;
+    const left = (): number => budget - spent();
+    const stoodStill = this.isUp() && !isSecond ? ((await this.#silence.proof()) ?? 0) : 0;
+    budget += Math.min(stoodStill, spent(), budget);
     do {
       if (this.#availability.isIdle()) this.#reopen(); // The idle time was over meanwhile.
       // eslint-disable-next-line no-await-in-loop -- until there is a socket to write to

@@ -19,8 +19,11 @@ export interface SilencePlan {
 export interface Silence {
   /** The socket is being used. */
   broken(): void;
-  /** Under way while nobody knows whether the socket is alive; starts that where the silence was long. */
-  proof(): Promise<void> | undefined;
+  /**
+   * Under way while nobody knows whether the socket is alive; starts that where the silence was long.
+   * Resolves with the milliseconds in which the process stood still meanwhile.
+   */
+  proof(): Promise<number> | undefined;
   /** Resolves when no proof is under way and those who waited for it have sent. */
   settled(): Promise<void>;
 }
@@ -28,18 +31,21 @@ export interface Silence {
 /** Makes it. */
 export function createSilence(plan: SilencePlan): Silence {
   let last = Date.now();
-  let proving: Promise<void> | undefined;
+  let proving: Promise<number> | undefined;
 
-  const prove = async (silence: number): Promise<void> => {
+  const prove = async (silence: number): Promise<number> => {
+    const since = performance.now();
     // What came while nobody listened, such as the peer's FIN, is read in the loop's next turn.
     await nextTurn();
     await nextTurn();
+    const stoodStill = performance.now() - since; // Two turns are short, or the loop is blocked.
     if (silence >= SILENT && plan.isConnected()) {
       await plan.ping().catch(() => plan.giveUp());
       await nextTurn();
     }
     last = Date.now();
     proving = undefined;
+    return stoodStill;
   };
   return {
     broken: () => {
