@@ -2,7 +2,7 @@
 import type { ClientTarget } from "../../config/redis-target.ts";
 import { KitError } from "../../errors.ts";
 import type { Command } from "../channel.ts";
-import { refused, withoutArguments } from "../rest/failures.ts";
+import { refused, withoutArguments } from "../refusal.ts";
 import type { Obstacle } from "./wire.ts";
 
 const AWAY = { status: 503, retryAfter: 1 } as const;

@@ -2,16 +2,9 @@
 import { VERSION } from "../../version.ts";
 import type { KitError } from "../../errors.ts";
 import { type Attempt, kitClosed } from "../diagnosis.ts";
+import { refused, withoutArguments } from "../refusal.ts";
 import { parseAnswer } from "./answer.ts";
-import {
-  badStatus,
-  lost,
-  notConnected,
-  notUpstash,
-  refused,
-  tokenRejected,
-  withoutArguments,
-} from "./failures.ts";
+import { badStatus, lost, notConnected, notUpstash, tokenRejected } from "./failures.ts";
 import type { PendingCommand } from "./pending.ts";
 import { type Origin, type Outcome, post } from "./post.ts";
 import type { Sockets } from "./sockets.ts";
