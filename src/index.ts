@@ -19,7 +19,10 @@ export type {
   CredentialsProvider,
   CredentialsReason,
   CredentialsRequest,
+  PasswordCredentials,
+  TokenCredentials,
 } from "./config/credentials.ts";
+export type { GivenClient } from "./config/given-client.ts";
 export type { TrustProxy } from "./config/trust-proxy.ts";
 export type { Duration } from "./validate.ts";
 export type { Middleware } from "./request.ts";

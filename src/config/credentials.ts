@@ -1,9 +1,27 @@
 /** The option `credentials`: a function that is asked for user name and password, or for a token. */
 
-/** A Redis user and its password, or the bearer token of an `https:` address. */
-export type Credentials =
-  | { username?: string; password: string; token?: undefined }
-  | { token: string; username?: undefined; password?: undefined };
+/** A Redis user and its password. */
+export interface PasswordCredentials {
+  /** Default: Redis's own, `default`. */
+  username?: string;
+  /** As Redis knows it, not percent-encoded. */
+  password: string;
+  /** Not beside a password. */
+  token?: undefined;
+}
+
+/** For an `https:` address. */
+export interface TokenCredentials {
+  /** The bearer token. */
+  token: string;
+  /** Not beside a token. */
+  username?: undefined;
+  /** Not beside a token. */
+  password?: undefined;
+}
+
+/** What {@link CredentialsProvider} answers. */
+export type Credentials = PasswordCredentials | TokenCredentials;
 
 /**
  * Why credentials are asked for: a connection is being made, a live one is renewed (after `refresh`, or
