@@ -169,6 +169,24 @@ describe("the function", () => {
     expect(watched.errors).toEqual([]);
   });
 
+  it("changes the user although it calls `reauthenticate` while the connection is being made", async () => {
+    const answers = [
+      { username: "app", password: "first" },
+      { username: "other", password: "other" },
+    ];
+    const { connection } = openWatched({
+      redis: {
+        url: server.url,
+        credentials: ({ reason, reauthenticate }) => {
+          if (reason === "connect") reauthenticate();
+          return answers[reason === "connect" ? 0 : 1]!;
+        },
+      },
+    });
+    await connection.ready();
+    await until(async () => (await users()).join() === "other", "another user");
+  });
+
   it("is not asked any more after close()", async () => {
     const { connection } = open("20ms");
     await connection.ready();

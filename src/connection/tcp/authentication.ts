@@ -25,6 +25,8 @@ export interface Authentication {
   current(): Auth | Promise<Auth>;
   /** The server has rejected it. */
   rejected(): void;
+  /** The connection stands: a renewal that was called for while it was being made is made good. */
+  connected(): void;
   stop(): void;
 }
 
@@ -53,6 +55,7 @@ export function createAuthentication(
     return {
       current: () => fixed,
       rejected: () => {},
+      connected: () => {},
       stop: () => {},
     };
   }
@@ -60,6 +63,9 @@ export function createAuthentication(
   let pause = FIRST_PAUSE;
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
+  let renewals = 0;
+  /** Of {@link renewals}, those before the credentials of the latest connection were asked for. */
+  let covered = 0;
 
   const renew = async (): Promise<void> => {
     clearTimeout(timer);
@@ -77,14 +83,21 @@ export function createAuthentication(
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     });
   };
-  const end = source.onRenewal(tryRenew);
+  const end = source.onRenewal(() => {
+    renewals += 1;
+    if (link()) tryRenew();
+  });
   return {
     current: async () => {
+      covered = renewals;
       const given = await source.ask(wasRejected ? "rejected" : "connect");
       wasRejected = false;
       return authOf(given, username);
     },
     rejected: () => (wasRejected = true),
+    connected: () => {
+      if (covered !== renewals) tryRenew();
+    },
     stop: () => {
       isStopped = true;
       end();

@@ -126,6 +126,7 @@ class RedisLink implements Link, Fate {
     this.#idle.connected();
     this.#breaker.reset();
     this.#availability.up();
+    this.#authentication.connected();
   }
 
   #onClose(): void {
@@ -163,10 +164,9 @@ class RedisLink implements Link, Fate {
   ): Promise<unknown> {
     if (this.#availability.isIdle()) this.#reopen();
     let budget = options.within ?? this.#availability.budget();
-    const spent = (): number => performance.now() - since;
-    const left = (): number => budget - spent();
+    const left = (): number => budget - (performance.now() - since);
     const stoodStill = this.isUp() && !isSecond ? ((await this.#silence.proof()) ?? 0) : 0;
-    budget += Math.min(stoodStill, spent(), budget);
+    budget += Math.min(stoodStill, performance.now() - since, budget);
     do {
       if (this.#availability.isIdle()) this.#reopen(); // The idle time was over meanwhile.
       // eslint-disable-next-line no-await-in-loop -- until there is a socket to write to
