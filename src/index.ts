@@ -29,9 +29,12 @@ export type { Middleware } from "./request.ts";
 export type {
   AlgorithmName,
   HeaderStyle,
+  Identities,
+  IdentityValue,
   RateLimitOptions,
   RedisErrorPolicy,
 } from "./rate-limit/options.ts";
+export type { Identity } from "./rate-limit/identity.ts";
 export type { RateLimit } from "./rate-limit/middleware.ts";
 export type { RateLimitStoreOptions } from "./rate-limit/store.ts";
 export type { SessionOptions } from "./session/options.ts";
@@ -84,6 +87,20 @@ export const security: Kit["security"] = (options) => defaultKit().security(opti
  * ```
  */
 export const rateLimit: Kit["rateLimit"] = (type, options) => defaultKit().rateLimit(type, options);
+
+/**
+ * What a limiter's `by` makes identities of.
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { identity, rateLimit } from 'express-redis-kit'
+ *
+ * const search = rateLimit('search', { by: (req) => req.get('X-API-Key') ?? identity.ip(req) })
+ * express().get('/search', search, (req, res) => res.json([]))
+ * ```
+ */
+export const identity: Kit["identity"] = { ip: (of) => defaultKit().identity.ip(of) };
 
 /**
  * Sessions in Redis, at most one live session a user.

@@ -13,6 +13,7 @@ import { type Context, createNotices } from "./context.ts";
 import { createKeys } from "./keys.ts";
 import { createEvents, type Events } from "./observe/events.ts";
 import { checkHealth, type Health } from "./observe/health.ts";
+import { createIdentity, type Identity } from "./rate-limit/identity.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit/middleware.ts";
 import { createRateLimitStore, type RateLimitStoreOptions } from "./rate-limit/store.ts";
 import { describeTarget } from "./config/redis-target.ts";
@@ -36,6 +37,8 @@ export interface Kit {
   security(options?: SecurityOptions): Middleware;
   /** Limits requests; see the README for presets and options. */
   rateLimit: RateLimit;
+  /** What a limiter's `by` makes identities of. */
+  identity: Identity;
   /** Sessions, one live session a user. */
   session(options?: SessionOptions): Middleware;
   /** Caches responses; `cache.purge` and `cache.purges` take them back. */
@@ -132,6 +135,7 @@ export function createKit(options: KitOptions = {}): Kit {
   return Object.freeze({
     security: createSecurity(context),
     rateLimit: createRateLimit(context),
+    identity: createIdentity(context.config.trust),
     session: createSession(context, makeSecret),
     cache: Object.assign(createCacheMiddleware(context), createPurging(context)),
     login,

@@ -62,23 +62,27 @@ describe("secrets", () => {
     const redis = await startRedis({ tcp: true });
     await redis.client.ping();
     await fc.assert(
-      fc.asyncProperty(secret, async (hidden) => {
-        await redis.client.call(
-          "ACL",
-          "SETUSER",
-          "ada",
-          "reset",
-          "on",
-          `>${hidden}`,
-          "~*",
-          "+@all",
-        );
-        const url = `redis://ada:${encodeURIComponent(hidden)}@127.0.0.1:${redis.port}`;
-        const report = await visit({ REDIS_URL: url, SESSION_SECRET: hidden });
-        expect(report.find("permissions").detail).toContain("'ada' may run all");
-        expect(leaked(report.text, hidden)).toBe(false);
-        expect(leaked(report.text, encodeURIComponent(hidden))).toBe(false);
-      }),
+      // A comma would part SESSION_SECRET into several, of which none may be empty or short.
+      fc.asyncProperty(
+        secret.map((text) => text.replaceAll(",", "-")),
+        async (hidden) => {
+          await redis.client.call(
+            "ACL",
+            "SETUSER",
+            "ada",
+            "reset",
+            "on",
+            `>${hidden}`,
+            "~*",
+            "+@all",
+          );
+          const url = `redis://ada:${encodeURIComponent(hidden)}@127.0.0.1:${redis.port}`;
+          const report = await visit({ REDIS_URL: url, SESSION_SECRET: hidden });
+          expect(report.find("permissions").detail).toContain("'ada' may run all");
+          expect(leaked(report.text, hidden)).toBe(false);
+          expect(leaked(report.text, encodeURIComponent(hidden))).toBe(false);
+        },
+      ),
       { numRuns: 10 },
     );
   }, 60_000);

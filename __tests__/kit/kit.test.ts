@@ -67,6 +67,7 @@ const MEMBERS = [
   "cache",
   "close",
   "health",
+  "identity",
   "login",
   "logout",
   "off",

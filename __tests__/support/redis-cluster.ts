@@ -205,8 +205,16 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
       .replace(/^/, `redis${tls ? "s" : ""}://${password === undefined ? "" : `:${password}@`}`),
     live,
     masters: async () => (await owners()).map(({ id }) => byId(id)),
-    masterOf: async (key) =>
-      byId((await owners()).find(({ ranges }) => holds(ranges, calculateSlot(key)))!.id),
+    masterOf: async (key) => {
+      const slot = calculateSlot(key);
+      let id: string | undefined;
+      // While a failover is being told around, a node may know no owner.
+      await until(async () => {
+        id = (await owners()).find(({ ranges }) => holds(ranges, slot))?.id;
+        return id !== undefined;
+      }, "somebody holds the slot");
+      return byId(id!);
+    },
     replicaOf: async (master) => {
       const seen = await view(master);
       const ids = new Set(seen.filter((node) => node.master === master.id).map(({ id }) => id));

@@ -15,6 +15,8 @@ export interface LimitedEvent {
   policies: readonly string[];
   /** Milliseconds until a request like this one can be admitted. */
   retryAfter: number;
+  /** The client's address is one that the limiter's `deny` names; nothing was counted. */
+  denied?: true;
 }
 
 /** A session was signed in. */

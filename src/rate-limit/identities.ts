@@ -6,12 +6,22 @@ import { idText } from "../id-text.ts";
 import { normalizeAccounts } from "./account.ts";
 import type { Ask } from "./counter.ts";
 import { invalidOption, parseCount } from "../validate.ts";
-import type { LimiterPlan, Policy } from "./options.ts";
+import type { Identities, IdentityValue, LimiterPlan, Policy } from "./options.ts";
 
 function identityText(identity: unknown): string {
   const text = idText(identity);
   if (text !== undefined && text !== "") return text;
-  throw invalidOption("keyGenerator()", identity, "a text that tells one client from another");
+  throw invalidOption("by()", identity, "a text that tells one client from another");
+}
+
+/** Each identity once, as the segments of its key. */
+function segmentsOf(identities: Identities): string[][] {
+  const all = Array.isArray(identities)
+    ? (identities as readonly IdentityValue[])
+    : [identities as string];
+  if (all.length === 0) throw invalidOption("by()", identities, "at least one identity");
+  const segments = all.map((identity) => [identity].flat().map(identityText));
+  return [...new Map(segments.map((texts) => [JSON.stringify(texts), texts])).values()];
 }
 
 /** The identities of a request that a policy counts: none, one, or several. */
@@ -31,8 +41,8 @@ async function identitiesOf(
     case "address-and-account":
       return accounts.map((account) => [address, account]);
     default:
-      return plan.keyGenerator
-        ? [[identityText(await plan.keyGenerator(request, response))]]
+      return plan.identitiesOf
+        ? segmentsOf(await plan.identitiesOf(request, response))
         : [[address]];
   }
 }

@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { rateLimit as shell, type Store } from "express-rate-limit";
 import type { Context } from "../context.ts";
-import type { Middleware } from "../request.ts";
+import { clientAddress, type Middleware } from "../request.ts";
+import { turnAway } from "./address-lists.ts";
 import type { Algorithm } from "./algorithm.ts";
 import { type Answer, type Ask, type Counter, createCounter } from "./counter.ts";
 import { fixedWindow } from "./fixed-window.ts";
@@ -127,7 +128,16 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
       if (response.headersSent) markRefused(response);
     },
   });
+  const { verdict } = plan;
   return function rateLimit(request, response, next) {
+    const listed = verdict?.(clientAddress(request, context.config.trust));
+    if (listed === "allow") return next();
+    if (listed === "deny") {
+      const { type } = plan.policies[0]!;
+      context.events.emit("limited", { type, policies: [], retryAfter: 0, denied: true });
+      turnAway(request, response);
+      return markRefused(response);
+    }
     const proceed = (error?: unknown): void => {
       const answers = turns.answersOf(request);
       // A `handler` of the user's may let a refused request go on: all is said and given back then.

@@ -14,6 +14,7 @@ import {
   show,
 } from "../validate.ts";
 import { accountsOfBody } from "./account.ts";
+import { parseAddressLists, type Verdict } from "./address-lists.ts";
 
 /** How requests are counted; see the README for what each admits at a window's edge. */
 export type AlgorithmName = "sliding-window" | "fixed-window";
@@ -23,6 +24,12 @@ export type RedisErrorPolicy = "memory" | "open" | "closed";
 
 /** Which RateLimit header fields are sent. */
 export type HeaderStyle = "draft-8" | "draft-7" | "draft-6" | false;
+
+/** What tells one client from another: a text, a finite number, a bigint, or several that do so together. */
+export type IdentityValue = string | number | bigint | readonly (string | number | bigint)[];
+
+/** One identity, or a list of several of which each is counted on a key of its own. */
+export type Identities = string | number | bigint | readonly IdentityValue[];
 
 /** express-rate-limit's options that keep their names and meaning. */
 type Kept =
@@ -53,6 +60,16 @@ export interface RateLimitOptions extends Partial<Pick<ShellOptions, Kept>> {
   algorithm?: AlgorithmName;
   /** Whom a request counts for. Default: the client's address, IPv6 cut to its /56. */
   keyGenerator?: (request: Request, response: Response) => string | Promise<string>;
+  /**
+   * As `keyGenerator`, for one identity or several. Several are asked together: the request is refused if
+   * any refuses, and the others are given back. A list within the list is one identity of several parts:
+   * `[[tenant, user]]` is the key `ratelimit:[type]:[tenant]:[user]`.
+   */
+  by?: (request: Request, response: Response) => Identities | Promise<Identities>;
+  /** Client addresses that are neither counted nor refused: addresses, CIDR ranges, `'loopback'` and the like. Looked at before `deny`. */
+  allow?: string | readonly string[];
+  /** Client addresses that are answered with 403, uncounted. */
+  deny?: string | readonly string[];
   /** For the `auth` preset: the account (or accounts) that a login is for. Default: `body.username` and `body.email`. */
   account?: (request: Request) => string | readonly string[] | undefined;
   /** Default: `'memory'`, the same limits counted in this process. `passOnStoreError: true` means `'open'`. */
@@ -78,7 +95,10 @@ export interface LimiterPlan {
   readonly onRedisError: RedisErrorPolicy;
   readonly headers: HeaderStyle;
   readonly legacyHeaders: boolean;
-  readonly keyGenerator: RateLimitOptions["keyGenerator"];
+  /** Undefined for the client's address. */
+  readonly identitiesOf: RateLimitOptions["by"];
+  /** What `allow` and `deny` say; undefined where neither is given. */
+  readonly verdict: Verdict | undefined;
   readonly account: NonNullable<RateLimitOptions["account"]>;
   readonly skipFailed: boolean;
   readonly skipSuccessful: boolean;
@@ -98,6 +118,9 @@ const KNOWN: readonly (keyof RateLimitOptions)[] = [
   "windowMs",
   "algorithm",
   "keyGenerator",
+  "by",
+  "allow",
+  "deny",
   "account",
   "onRedisError",
   "standardHeaders",
@@ -156,7 +179,8 @@ export function planLimiter(
     onRedisError: parsePolicy(options),
     headers: parseHeaders(options.standardHeaders),
     legacyHeaders: options.legacyHeaders ?? false,
-    keyGenerator: options.keyGenerator,
+    identitiesOf: onlyOne(options, "by", "keyGenerator") as RateLimitOptions["by"],
+    verdict: parseAddressLists(options.allow, options.deny),
     account: options.account ?? accountsOfBody,
     skipFailed: options.skipFailedRequests ?? false,
     skipSuccessful: options.skipSuccessfulRequests ?? isAuth,
@@ -177,6 +201,7 @@ export function parseType(type: unknown): string {
 function checkFunctions(options: RateLimitOptions): void {
   for (const name of [
     "keyGenerator",
+    "by",
     "account",
     "handler",
     "skip",
@@ -205,11 +230,12 @@ function checkFunctions(options: RateLimitOptions): void {
 
 /** Options that the chosen preset would not look at. */
 function checkPreset(options: RateLimitOptions, isAuth: boolean): void {
-  const idle = isAuth ? "keyGenerator" : "account";
-  if (options[idle] === undefined) return;
+  const names = isAuth ? (["keyGenerator", "by"] as const) : (["account"] as const);
+  const idle = names.find((name) => options[name] !== undefined);
+  if (idle === undefined) return;
   throw new KitError("INVALID_OPTION", {
     message: `\`${idle}\` has no effect on ${isAuth ? "the auth preset, which counts by address and account" : "any limiter but the auth preset"}.`,
-    fix: isAuth ? "Pass `account`, or give the limiter another type." : "Pass `keyGenerator`.",
+    fix: isAuth ? "Pass `account`, or give the limiter another type." : "Pass `by`.",
   });
 }
 

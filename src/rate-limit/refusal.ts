@@ -8,26 +8,41 @@ import type { Answer } from "./counter.ts";
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
-/** Answers with problem+json (RFC 9457) where the client accepts JSON, with a line of text otherwise. */
+/** A problem as RFC 9457 describes it, and the line of text that says the same. */
+interface Problem {
+  readonly title: string;
+  readonly text: string;
+  /** Members of the JSON beside `title` and `status`; without a `type`, it is `about:blank`. */
+  readonly members?: object;
+}
+
+/** Answers a request that one of the limits refused. */
 export function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   answers: readonly Answer[],
   status: number,
 ): void {
-  if (response.headersSent) return;
   const refusing = answers.filter(({ decision }) => !decision.admitted).map(({ type }) => type);
+  sendProblem(request, response, status, {
+    title: "Too many requests",
+    text: "Too many requests, please try again later.",
+    members: { type: QUOTA_EXCEEDED, "violated-policies": refusing },
+  });
+}
+
+/** Answers with problem+json (RFC 9457) where the client accepts JSON, with a line of text otherwise. */
+export function sendProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  { title, text, members }: Problem,
+): void {
+  if (response.headersSent) return;
   const offered = ["application/problem+json", "application/json", "text/html", "text/plain"];
   const wanted = accepts(request).type(offered);
   const isJson = wanted === "application/problem+json" || wanted === "application/json";
-  const body = isJson
-    ? JSON.stringify({
-        type: QUOTA_EXCEEDED,
-        title: "Too many requests",
-        status,
-        "violated-policies": refusing,
-      })
-    : "Too many requests, please try again later.";
+  const body = isJson ? JSON.stringify({ ...members, title, status }) : text;
   response.statusCode = status;
   response.setHeader("Cache-Control", "no-store");
   response.setHeader(
