@@ -61,7 +61,7 @@ export async function freePort(): Promise<number> {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<void> {
   const end = Date.now() + ms;
   while (!(await condition())) {
