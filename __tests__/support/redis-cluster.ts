@@ -10,6 +10,8 @@ export interface ClusterNode extends Member {
   /** What it was made as; a failover changes what it is. */
   readonly role: "master" | "replica";
   readonly id: string;
+  /** Where the other nodes reach it. */
+  readonly busPort: number;
   /** What clients come through, where that was asked for. */
   readonly proxy: TcpProxy | undefined;
 }
@@ -85,11 +87,7 @@ function argumentsOf(port: number, busPort: number, options: ClusterOptions): st
   ].flat();
 }
 
-interface StartedNode extends ClusterNode {
-  readonly busPort: number;
-}
-
-async function startNode(role: ClusterNode["role"], options: ClusterOptions): Promise<StartedNode> {
+async function startNode(role: ClusterNode["role"], options: ClusterOptions): Promise<ClusterNode> {
   const port = await lastingPort();
   const busPort = await lastingPort();
   const proxy = options.proxied ? await startProxy({ port }) : undefined;
@@ -122,8 +120,8 @@ async function view({ client }: ClusterNode): Promise<Seen[]> {
     });
 }
 
-async function join(nodes: readonly StartedNode[], masters: number): Promise<void> {
-  const [first, ...others] = nodes as [StartedNode, ...StartedNode[]];
+async function join(nodes: readonly ClusterNode[], masters: number): Promise<void> {
+  const [first, ...others] = nodes as [ClusterNode, ...ClusterNode[]];
   await Promise.all(
     nodes.map(async ({ client }, index) => {
       await client.cluster("SET-CONFIG-EPOCH", index + 1);

@@ -89,6 +89,7 @@ class Journey {
     const redirection = readRedirection(words, this.#nodes.hostOf(from));
     if (redirection && (await this.#mayFollow())) {
       const { slot, to } = redirection;
+      if (!this.#nodes.isNamed(to)) return this.#again(failure, this.#left());
       return words.startsWith("MOVED")
         ? { link: this.#nodes.moved(slot, to), isAsking: false }
         : { link: this.#nodes.linkTo(to), isAsking: true };

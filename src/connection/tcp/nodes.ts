@@ -105,6 +105,15 @@ export class Nodes {
     return this.#nodeAt({ ...endpoint, name });
   }
 
+  /**
+   * Whether a certificate could be judged at this address. Where nodes have names, one that no topology has
+   * listed yet, such as a replica that had just started, is known by its address alone.
+   */
+  isNamed(endpoint: NamedEndpoint): boolean {
+    if (this.#names.has(addressOf(endpoint))) return true;
+    return [...this.#names.values()].every((name) => name === undefined);
+  }
+
   /** A slot has a new owner; the rest is asked for. */
   moved(slot: number, endpoint: NamedEndpoint): Link {
     const node = this.#nodeNamed(endpoint);
