@@ -172,7 +172,13 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
         }
       };
       await until(isBegun, "the Sentinels begin a failover");
-      return deployment.promoted(old);
+      // On a busy machine a Sentinel may give a failover up (`failover-timeout`): then it is asked again.
+      const again = setInterval(() => void isBegun().catch(() => {}), 5000);
+      try {
+        return await deployment.promoted(old);
+      } finally {
+        clearInterval(again);
+      }
     },
     promoted: async (old) => {
       let now: Member | undefined;
@@ -183,7 +189,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
           return (await replicationOf(now)).get("role") === "master";
         },
         "a replica is promoted",
-        15_000,
+        25_000,
       );
       return now!;
     },
