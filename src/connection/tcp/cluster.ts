@@ -89,10 +89,10 @@ class Journey {
     const redirection = readRedirection(words, this.#nodes.hostOf(from));
     if (redirection && (await this.#mayFollow())) {
       const { slot, to } = redirection;
+      // No topology names whom a slot is still on its way to, so an ASK is followed as it is.
+      if (words.startsWith("ASK")) return { link: this.#nodes.linkTo(to), isAsking: true };
       if (!this.#nodes.isNamed(to)) return this.#again(failure, this.#left());
-      return words.startsWith("MOVED")
-        ? { link: this.#nodes.moved(slot, to), isAsking: false }
-        : { link: this.#nodes.linkTo(to), isAsking: true };
+      return { link: this.#nodes.moved(slot, to), isAsking: false };
     }
     if (failure.code === "KIT_CLOSED") return this.#again(this.#nodes.hasLeft(), this.#left());
     if (NOT_NOW.test(words)) return this.#again(failure, this.#left());

@@ -53,6 +53,7 @@ export class Nodes {
   readonly #onKnown = new Set<() => void>();
   /** By address: what else a node is called. */
   #names = new Map<string, string | undefined>();
+  #haveNames = false;
   #timer: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
   #isClosed = false;
@@ -110,8 +111,7 @@ export class Nodes {
    * listed yet, such as a replica that had just started, is known by its address alone.
    */
   isNamed(endpoint: NamedEndpoint): boolean {
-    if (this.#names.has(addressOf(endpoint))) return true;
-    return [...this.#names.values()].every((name) => name === undefined);
+    return !this.#haveNames || this.#names.has(addressOf(endpoint));
   }
 
   /** A slot has a new owner; the rest is asked for. */
@@ -248,7 +248,9 @@ export class Nodes {
     this.#masters = [...known];
     for (const admit of this.#onKnown) admit();
     this.#replicas = replicas;
-    this.#names = new Map([...masters, ...replicas].map((node) => [addressOf(node), node.name]));
+    const all = [...masters, ...replicas];
+    this.#names = new Map(all.map((node) => [addressOf(node), node.name]));
+    this.#haveNames = all.some(({ name }) => name !== undefined);
     const wanted = new Set(masters.map(addressOf));
     const unwanted = new Set(replicas.map(addressOf));
     for (const [address, node] of this.#nodes) {
