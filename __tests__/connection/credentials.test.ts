@@ -187,6 +187,21 @@ describe("the function", () => {
     await until(async () => (await users()).join() === "other", "another user");
   });
 
+  it("changes the user although it calls `reauthenticate` while the server is frozen", async () => {
+    // Long enough that the server is back before its socket is given up.
+    const { connection } = openWatched({
+      redis: { url: server.url, credentials: provider.credentials },
+      deadline: 700,
+    });
+    await connection.ready();
+    server.kill("SIGSTOP");
+    await rejection(connection.ping());
+    provider.answer = { username: "other", password: "other" };
+    provider.reauthenticate();
+    server.kill("SIGCONT");
+    await until(async () => (await users()).join() === "other", "another user");
+  });
+
   it("is not asked any more after close()", async () => {
     const { connection } = open("20ms");
     await connection.ready();

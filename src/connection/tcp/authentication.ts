@@ -25,8 +25,6 @@ export interface Authentication {
   current(): Auth | Promise<Auth>;
   /** The server has rejected it. */
   rejected(): void;
-  /** The connection stands: a renewal that was called for while it was being made is made good. */
-  connected(): void;
   stop(): void;
 }
 
@@ -55,7 +53,6 @@ export function createAuthentication(
     return {
       current: () => fixed,
       rejected: () => {},
-      connected: () => {},
       stop: () => {},
     };
   }
@@ -63,9 +60,6 @@ export function createAuthentication(
   let pause = FIRST_PAUSE;
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
-  let renewals = 0;
-  /** Of {@link renewals}, those before the credentials of the latest connection were asked for. */
-  let covered = 0;
 
   const renew = async (): Promise<void> => {
     clearTimeout(timer);
@@ -74,30 +68,29 @@ export function createAuthentication(
     await link()?.send(["AUTH", ...parts]);
     pause = FIRST_PAUSE;
   };
+  const tryLater = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(tryRenew, pause).unref();
+    pause = Math.min(pause * 2, LONGEST_PAUSE);
+  };
   const tryRenew = (): void => {
+    if (!link()) return tryLater(); // Being made, or frozen: perhaps with what it was before.
     renew().catch((error: KitError) => {
       if (isStopped) return;
-      clearTimeout(timer);
       report(error);
-      timer = setTimeout(tryRenew, pause).unref();
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      tryLater();
     });
   };
-  const end = source.onRenewal(() => {
-    renewals += 1;
-    if (link()) tryRenew();
-  });
+  const end = source.onRenewal(tryRenew);
   return {
     current: async () => {
-      covered = renewals;
+      clearTimeout(timer); // What was still to be renewed is asked for now.
+      pause = FIRST_PAUSE;
       const given = await source.ask(wasRejected ? "rejected" : "connect");
       wasRejected = false;
       return authOf(given, username);
     },
     rejected: () => (wasRejected = true),
-    connected: () => {
-      if (covered !== renewals) tryRenew();
-    },
     stop: () => {
       isStopped = true;
       end();

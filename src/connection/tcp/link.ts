@@ -126,7 +126,6 @@ class RedisLink implements Link, Fate {
     this.#idle.connected();
     this.#breaker.reset();
     this.#availability.up();
-    this.#authentication.connected();
   }
 
   #onClose(): void {
