@@ -8,19 +8,22 @@ import type { Ask } from "./counter.ts";
 import { invalidOption, parseCount } from "../validate.ts";
 import type { Identities, IdentityValue, LimiterPlan, Policy } from "./options.ts";
 
+/** What an error calls the function of the user's; both names are one option. */
+const ASKED = "by() or keyGenerator()";
+
 function identityText(identity: unknown): string {
   const text = idText(identity);
   if (text !== undefined && text !== "") return text;
-  throw invalidOption("by()", identity, "a text that tells one client from another");
+  throw invalidOption(ASKED, identity, "a text that tells one client from another");
 }
 
 /** Each identity once, as the segments of its key. */
 function segmentsOf(identities: Identities): string[][] {
-  const all = Array.isArray(identities)
-    ? (identities as readonly IdentityValue[])
-    : [identities as string];
-  if (all.length === 0) throw invalidOption("by()", identities, "at least one identity");
-  const segments = all.map((identity) => [identity].flat().map(identityText));
+  if (!Array.isArray(identities)) return [[identityText(identities)]];
+  if (identities.length === 0) throw invalidOption(ASKED, identities, "at least one identity");
+  const segments = (identities as readonly IdentityValue[]).map((identity) =>
+    [identity].flat().map(identityText),
+  );
   return [...new Map(segments.map((texts) => [JSON.stringify(texts), texts])).values()];
 }
 

@@ -31,8 +31,13 @@ export function refuse(
   });
 }
 
+/** Turns a client away whose address the option `deny` names. */
+export function turnAway(request: IncomingMessage, response: ServerResponse): void {
+  sendProblem(request, response, 403, { title: "Forbidden", text: "Forbidden." });
+}
+
 /** Answers with problem+json (RFC 9457) where the client accepts JSON, with a line of text otherwise. */
-export function sendProblem(
+function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
