@@ -5,6 +5,7 @@
  */
 import type { Cache, Kit } from "./kit.ts";
 import { closeDefaultKit, defaultKit } from "./default-kit.ts";
+import type { RateLimitOperations } from "./rate-limit/operations.ts";
 
 export { createKit } from "./kit.ts";
 export type { Cache, Kit } from "./kit.ts";
@@ -33,9 +34,17 @@ export type {
   IdentityValue,
   RateLimitOptions,
   RedisErrorPolicy,
+  SuspicionOptions,
 } from "./rate-limit/options.ts";
 export type { Identity } from "./rate-limit/identity.ts";
-export type { RateLimit } from "./rate-limit/middleware.ts";
+export type { RateLimit, RateLimitMiddleware } from "./rate-limit/middleware.ts";
+export type {
+  PeekOptions,
+  RateLimitOperations,
+  RateLimitState,
+  WindowState,
+} from "./rate-limit/operations.ts";
+export type { WindowOptions } from "./rate-limit/quotas.ts";
 export type { RateLimitStoreOptions } from "./rate-limit/store.ts";
 export type { SessionOptions } from "./session/options.ts";
 export type { SessionStoreOptions } from "./session/middleware.ts";
@@ -55,6 +64,7 @@ export type {
   LoginEvent,
   RedisErrorEvent,
   SessionEndedEvent,
+  SuspiciousEvent,
 } from "./observe/events.ts";
 export type { Params } from "./cache/template.ts";
 export type { ConnectionState, Guarantee } from "./connection/port.ts";
@@ -86,7 +96,17 @@ export const security: Kit["security"] = (options) => defaultKit().security(opti
  * express().use(rateLimit({ limit: 300, window: '5m' }))
  * ```
  */
-export const rateLimit: Kit["rateLimit"] = (type, options) => defaultKit().rateLimit(type, options);
+export const rateLimit: Kit["rateLimit"] = Object.assign(
+  ((type, options) => defaultKit().rateLimit(type, options)) as Kit["rateLimit"],
+  {
+    peek: (...args: Parameters<RateLimitOperations["peek"]>) =>
+      defaultKit().rateLimit.peek(...args),
+    reset: (...args: Parameters<RateLimitOperations["reset"]>) =>
+      defaultKit().rateLimit.reset(...args),
+    block: (...args: Parameters<RateLimitOperations["block"]>) =>
+      defaultKit().rateLimit.block(...args),
+  },
+);
 
 /**
  * What a limiter's `by` makes identities of.

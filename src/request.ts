@@ -39,15 +39,15 @@ export function clientAddress(request: KnownRequest, trust: Trust): string {
 }
 
 /**
- * An address as a limiter should count it: IPv6 cut to its /56 (the least that a provider hands to
- * one customer, RFC 6177), IPv4-mapped IPv6 as IPv4.
+ * An address as a limiter should count it: IPv6 cut to a prefix (by default its /56, the least that a
+ * provider hands to one customer, RFC 6177), IPv4-mapped IPv6 as IPv4.
  */
-export function addressIdentity(address: string): string {
-  return ipKeyGenerator(address.replace(/%.*$/, ""));
+export function addressIdentity(address: string, subnet?: number | false): string {
+  return ipKeyGenerator(address.replace(/%.*$/, ""), subnet);
 }
 
 /** Express's own `trust proxy` where there is an Express app, else the kit's `trustProxy`. */
-function trustOf(request: KnownRequest, trust: Trust): Trust {
+export function trustOf(request: KnownRequest, trust: Trust): Trust {
   const compiled = request.app?.get?.("trust proxy fn");
   return typeof compiled === "function" ? (compiled as Trust) : trust;
 }

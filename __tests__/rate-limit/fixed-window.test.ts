@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import express from "express";
 import request from "supertest";
 import { createMemory } from "../../src/connection/memory/memory.ts";
-import { fixedWindow } from "../../src/rate-limit/fixed-window.ts";
+import { fixedWindow } from "../../src/rate-limit/algorithms/fixed-window.ts";
+import { quota, verdictOf } from "../support/limiter.ts";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { send } from "../support/raw.ts";
@@ -139,14 +140,13 @@ it("recovers where Redis was down at the start", async () => {
 });
 
 it("gives back into its own window only", async () => {
-  const clock = { now: Date.now() };
-  const memory = createMemory({ max: 10, now: () => clock.now });
-  const quota = { limit: 5, window: 1000 };
-  const first = await fixedWindow.take(memory, "k", quota, false);
-  await fixedWindow.take(memory, "k", quota, false);
-  await fixedWindow.giveBack(memory, "k", quota, first.token);
+  const memory = createMemory({ max: 10 });
+  const asked = { key: "k", quotas: [quota(5, 60_000)], cost: 1 };
+  const first = await fixedWindow.take(memory, asked, "take");
+  await fixedWindow.take(memory, asked, "take");
+  await fixedWindow.settle(memory, asked, first, "undo");
   expect(await memory.get("k")).toBe("1");
-  await fixedWindow.giveBack(memory, "k", quota, first.token);
+  await fixedWindow.settle(memory, asked, first, "release");
   expect(await memory.get("k")).toBeNull();
-  expect((await fixedWindow.peek(memory, "k", quota)).used).toBe(0);
+  expect(verdictOf(await fixedWindow.take(memory, asked, "look")).used).toBe(0);
 });

@@ -115,7 +115,8 @@ describe("allow and deny", () => {
     expect(response.type).toBe("application/problem+json");
     expect(JSON.parse(response.text)).toEqual({ title: "Forbidden", status: 403 });
     expect((await get("192.0.2.9").set("Accept", "text/plain")).text).toBe("Forbidden.");
-    expect(events[0]).toEqual({ type: "api", policies: [], retryAfter: 0, denied: true });
+    const event = { type: "api", key: "ratelimit:api:192.0.2.9", policies: [], retryAfter: 0 };
+    expect(events).toEqual([{ ...event, repeats: 0, denied: true }]);
     await get("192.0.3.9").expect(200);
   });
 

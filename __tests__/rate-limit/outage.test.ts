@@ -87,8 +87,7 @@ describe.each(FAULTS)("while Redis is %s", (_name, breakIt, mendIt) => {
     ["passOnStoreError", { passOnStoreError: true }],
   ])("%s lets everything pass, then limits again", async (_policy, options) => {
     const { timed } = await start({ limit: 1, ...options });
-    await timed();
-    expect((await timed()).status).toBe(429);
+    expect((await timed()).status).toBe(200);
     await breakIt();
     for (let index = 0; index < 4; index++) {
       const reply = await timed();

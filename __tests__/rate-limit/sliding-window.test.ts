@@ -1,24 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { createMemory } from "../../src/connection/memory/memory.ts";
-import { slidingWindow } from "../../src/rate-limit/sliding-window.ts";
-
-const KEY = "ratelimit:test:1";
+import { slidingWindow } from "../../src/rate-limit/algorithms/sliding-window.ts";
+import { createLimiter as limiterOver, KEY, quota } from "../support/limiter.ts";
 
 /** A limiter over memory whose clock the test holds. */
 function createLimiter(limit: number, window: number) {
-  const clock = { now: 1_700_000_000_000 };
-  const connection = createMemory({ max: 100, now: () => clock.now });
-  const quota = { limit, window };
-  return {
-    clock,
-    connection,
-    take: (hold = false) => slidingWindow.take(connection, KEY, quota, hold),
-    peek: () => slidingWindow.peek(connection, KEY, quota),
-    settle: (token: number, keep: boolean) =>
-      slidingWindow.settle(connection, KEY, quota, token, keep),
-    giveBack: (token: number) => slidingWindow.giveBack(connection, KEY, quota, token),
-  };
+  const limiter = limiterOver(slidingWindow, [quota(limit, window)]);
+  return { ...limiter, peek: () => limiter.take(1, "look") };
 }
 
 describe("the sliding window", () => {
@@ -73,31 +61,58 @@ describe("the sliding window", () => {
 
   it("asks to come back in a second while a held request may be given back", async () => {
     const { take, settle, connection } = createLimiter(1, 60_000);
-    const { token } = await take(true);
-    expect(await take(true)).toMatchObject({ admitted: false, retryAfter: 1000 });
-    await settle(token, true);
-    expect((await take(true)).retryAfter).toBeGreaterThan(1000);
-    await settle(token, false);
+    const held = await take(1, "hold");
+    expect(await take(1, "hold")).toMatchObject({
+      admitted: false,
+      contended: true,
+      retryAfter: 1000,
+    });
+    await settle(held, "count");
+    const refused = await take(1, "hold");
+    expect(refused).toMatchObject({ admitted: false, contended: false });
+    expect(refused.retryAfter).toBeGreaterThan(1000);
+    await settle(held, "undo");
     expect(await connection.get(KEY)).toBeNull();
   });
 
+  it("holds a request in full until it is settled, though its window is over", async () => {
+    const { clock, take, settle, connection } = createLimiter(2, 1000);
+    const held = await take(1, "hold");
+    clock.now += 1500;
+    expect(await take()).toMatchObject({ admitted: true, used: 2 });
+    expect(await take()).toMatchObject({ admitted: false, contended: true });
+    await settle(held, "release");
+    expect(await take()).toMatchObject({ admitted: true, used: 2 });
+    clock.now += 2000;
+    expect(await connection.get(KEY)).toBeNull();
+  });
+
+  it("forgets after two windows what a process that died has held", async () => {
+    const { clock, take } = createLimiter(1, 1000);
+    await take(1, "hold");
+    clock.now += 1999;
+    expect((await take()).admitted).toBe(false);
+    clock.now += 1;
+    expect((await take()).admitted).toBe(true);
+  });
+
   it("gives back into the window that counted, even when that has become the previous one", async () => {
-    const { clock, take, giveBack } = createLimiter(4, 1000);
+    const { clock, take, settle } = createLimiter(4, 1000);
     const taken = [await take(), await take(), await take(), await take()];
     clock.now += 1000;
     expect((await take()).admitted).toBe(false);
-    for (const { token } of taken) await giveBack(token);
+    for (const each of taken) await settle(each, "undo");
     for (let index = 0; index < 4; index++) expect((await take()).admitted).toBe(true);
     expect((await take()).admitted).toBe(false);
   });
 
   it("does not give back what a later window counted", async () => {
-    const { clock, take, giveBack } = createLimiter(2, 1000);
-    const { token } = await take();
+    const { clock, take, settle } = createLimiter(2, 1000);
+    const each = await take();
     clock.now += 2000;
     await take();
     await take();
-    await giveBack(token);
+    await settle(each, "undo");
     expect((await take()).admitted).toBe(false);
   });
 });

@@ -4,11 +4,14 @@ import type { Connection } from "../../src/connection/port.ts";
 import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Script } from "../../src/connection/script.ts";
 import { tokenScript } from "../../src/cache/store.ts";
-import { fixedWindow } from "../../src/rate-limit/fixed-window.ts";
-import { settleScript, slidingWindow, takeScript } from "../../src/rate-limit/sliding-window.ts";
+import type { Algorithm, Decision } from "../../src/rate-limit/algorithms/algorithm.ts";
+import { fixedWindow } from "../../src/rate-limit/algorithms/fixed-window.ts";
+import { slidingWindow } from "../../src/rate-limit/algorithms/sliding-window.ts";
+import { tokenBucket } from "../../src/rate-limit/algorithms/token-bucket.ts";
+import { quota } from "../support/limiter.ts";
 import { makeKit } from "../support/kit.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { createTwins, type Twins } from "../support/twins.ts";
+import { createTwins, GRACE, type Twins } from "../support/twins.ts";
 import express from "express";
 import request from "supertest";
 
@@ -30,58 +33,127 @@ async function expectSameState(): Promise<void> {
   expect(lua.ttl).toBeGreaterThan(-60_000);
 }
 
-describe("the sliding window's scripts", () => {
+/** The scripts that an algorithm runs, caught on their way to Redis. */
+async function scriptsOf(algorithm: Algorithm): Promise<(name: string) => Script<unknown>> {
+  const memory = createMemory({ max: 10 });
+  const seen = new Map<string, Script<unknown>>();
+  const spy: Connection = {
+    ...memory,
+    run: (script, key, args) => {
+      seen.set(script.name.replace(/-.$/, ""), script);
+      return memory.run(script, key, args);
+    },
+  };
+  const asked = { key: KEY, quotas: [quota(5, 1000)], cost: 1 };
+  const decision = await algorithm.take(spy, asked, "take");
+  await algorithm.settle(spy, asked, decision, "undo");
+  await algorithm.block(spy, KEY, 1);
+  return (name) => seen.get(name)!;
+}
+
+describe.each([
+  ["sliding window", slidingWindow],
+  ["token bucket", tokenBucket],
+])("the %s's scripts", (_name, algorithm) => {
   const step = fc.record({
-    wait: fc.oneof(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 0, max: 2500 })),
-    what: fc.constantFrom("take", "take", "take", "hold", "look", "settle", "undo"),
+    wait: fc.oneof(fc.integer({ min: -50, max: 400 }), fc.integer({ min: 0, max: 2500 })),
+    what: fc.constantFrom(
+      "take",
+      "take",
+      "take",
+      "hold",
+      "look",
+      "count",
+      "release",
+      "undo",
+      "block",
+    ),
     pick: fc.nat(),
-    cost: fc.integer({ min: 1, max: 3 }),
+    cost: fc.integer({ min: 0, max: 3 }),
+    /** Which of the quotas a step is about: others' numbers must stay. */
+    only: fc.option(fc.nat(), { nil: undefined, freq: 4 }),
   });
+  const quotasOf = fc.uniqueArray(
+    fc.record({
+      limit: fc.integer({ min: 0, max: 20 }),
+      window: fc.constantFrom(1, 7, 997, 1000, 2000),
+      burst: fc.integer({ min: 1, max: 25 }),
+    }),
+    { minLength: 1, maxLength: 3, selector: ({ window }) => window },
+  );
 
   it("answer and keep in Lua what they answer and keep in TypeScript", async () => {
-    const quotas = fc.record({
-      limit: fc.integer({ min: 0, max: 20 }),
-      window: fc.constantFrom(1, 7, 997, 1000),
-    });
+    const script = await scriptsOf(algorithm);
     await fc.assert(
-      fc.asyncProperty(quotas, fc.array(step, { maxLength: 40 }), async (quota, steps) => {
+      fc.asyncProperty(quotasOf, fc.array(step, { maxLength: 40 }), async (all, steps) => {
         await server.client.del(KEY);
         twins = createTwins(server.client);
         const tokens = [0];
-        for (const { wait, what, pick, cost } of steps) {
+        for (const { wait, what, pick, cost, only } of steps) {
           twins.clock.now += wait;
-          if (what === "settle" || what === "undo") {
+          const quotas = only === undefined ? all : [all[only % all.length]!];
+          const numbers = quotas.flatMap(({ limit, window, burst }) => [limit, window, burst]);
+          if (what === "block") {
+            await twins.run(script("block"), KEY, [1 + (pick % 500)]);
+          } else if (what === "count" || what === "release" || what === "undo") {
             const token = tokens[pick % tokens.length]!;
-            const args = [quota.window, token, pick % 2, what === "settle" ? 1 : 0];
-            await twins.run(settleScript, KEY, args);
+            const args = quotas.flatMap(({ limit, window }) => [limit, window, token]);
+            await twins.run(script("settle"), KEY, [cost, what, ...args]);
           } else {
-            const args = [
-              quota.limit,
-              quota.window,
-              what === "look" ? 0 : cost,
-              what === "hold" ? 1 : 0,
-            ];
-            const { lua, twin } = await twins.run(takeScript, KEY, args);
+            const { lua, twin } = await twins.run(script("take"), KEY, [cost, what, ...numbers]);
             expect(lua).toEqual(twin);
-            tokens.push(twin.token);
+            tokens.push(...(twin as Decision).standings.map(({ token }) => token));
           }
           await expectSameState();
         }
       }),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 
   it("take in Lua what another writer left behind, as the twin does", async () => {
-    const leftovers = ["", "5", "1 2 3", "-1 2 3 4", "a b c d", "1 2 3 4 5", "1.5 2 3 4"];
+    const script = await scriptsOf(algorithm);
+    const leftovers = [
+      "",
+      "5",
+      "1 2 3",
+      ";s1000 1 2",
+      ";b1000 5",
+      ";s1000 -1 2 3 4 5 6",
+      ";s1000 a b c d",
+      ";!99999999999999;s1000",
+      ";!",
+      ";s1000 1.5 2 3 4 5 6;b1000 1 2 3 4 5 6",
+      ";s7 1700000000000 9000 1 1 1 1;s7 1700000000000 9000 2 2 2 2;b9 1700000000000 1 0 0 1 1",
+    ];
     for (const text of leftovers) {
       twins = createTwins(server.client);
       const { memory } = twins as ReturnType<typeof createTwins>;
-      await server.client.set(KEY, text, "PX", 60_000);
+      await server.client.set(KEY, text, "PX", 60_000 + GRACE);
       await memory.set(KEY, text, { ttl: 60_000 });
-      const { lua, twin } = await twins.run(takeScript, KEY, [3, 1000, 1, 0]);
+      const { lua, twin } = await twins.run(script("take"), KEY, [1, "take", 3, 1000, 3]);
       expect(lua).toEqual(twin);
       await expectSameState();
+      await twins.run(script("block"), KEY, [50]);
+      await expectSameState();
+    }
+  });
+
+  it("give a key that has none its time to live again, at the next request of any kind", async () => {
+    const asked = { key: KEY, quotas: [quota(1, 60_000)], cost: 1 };
+    const on = redisConnection();
+    const taken = await algorithm.take(on, asked, "take");
+    const ways = [
+      () => algorithm.take(on, asked, "take"),
+      () => algorithm.take(on, asked, "look"),
+      () => algorithm.settle(on, asked, taken, "release"),
+      () => algorithm.block(on, KEY, 1000),
+    ];
+    for (const way of ways) {
+      await server.client.persist(KEY);
+      expect(await server.client.pttl(KEY)).toBe(-1);
+      await way();
+      expect(await server.client.pttl(KEY)).toBeGreaterThan(0);
     }
   });
 });
@@ -98,10 +170,10 @@ async function fixedWindowScripts(): Promise<Map<string, Script<unknown>>> {
       return memory.run(script, key, args);
     },
   };
-  const quota = { limit: 3, window: 1000 };
-  const { token } = await fixedWindow.take(spy, KEY, quota, false);
-  await fixedWindow.peek(spy, KEY, quota);
-  await fixedWindow.giveBack(spy, KEY, quota, token);
+  const asked = { key: KEY, quotas: [quota(3, 1000)], cost: 1 };
+  const decision = await fixedWindow.take(spy, asked, "take");
+  await fixedWindow.take(spy, asked, "look");
+  await fixedWindow.settle(spy, asked, decision, "undo");
   return seen;
 }
 
@@ -166,10 +238,10 @@ it("goes on counting when the scripts are flushed in the middle", async () => {
 });
 
 it("settles what it took before a flush", async () => {
-  const quota = { limit: 5, window: 60_000 };
-  const taken = await slidingWindow.take(redisConnection(), KEY, quota, true);
+  const asked = { key: KEY, quotas: [quota(5, 60_000)], cost: 1 };
+  const taken = await slidingWindow.take(redisConnection(), asked, "hold");
   await server.client.script("FLUSH");
-  await slidingWindow.settle(redisConnection(), KEY, quota, taken.token, false);
+  await slidingWindow.settle(redisConnection(), asked, taken, "release");
   expect(await server.client.get(KEY)).toBeNull();
 });
 

@@ -5,7 +5,7 @@ import type { Connection } from "../../src/connection/port.ts";
 import type { Argument, Script } from "../../src/connection/script.ts";
 
 /** Added to every TTL on the server, whose clock does not follow the test's. */
-const GRACE = 3_600_000;
+export const GRACE = 3_600_000;
 
 /** Both halves of a script, side by side. */
 export interface Twins {
@@ -22,10 +22,11 @@ export interface Twins {
 
 type Held = { value: string | null; ttl: number };
 
-/** `redis.call('TIME')` becomes two further arguments; a TTL that the Lua sets or reads, as the twin sees it. */
-function underTestClock(lua: string, clockAt: number): string {
+/** `redis.call('TIME')` becomes the test's time; a TTL that the Lua sets or reads, as the twin sees it. */
+function underTestClock(lua: string, now: number): string {
+  const time = `{ '${Math.floor(now / 1000)}', '${(now % 1000) * 1000}' }`;
   return lua
-    .replaceAll("redis.call('TIME')", `{ARGV[${clockAt}], ARGV[${clockAt + 1}]}`)
+    .replaceAll("redis.call('TIME')", time)
     .replaceAll(/(["'])PX\1, ([\w[\]]+)/g, `'PX', $2 + ${GRACE}`)
     .replaceAll(/(redis\.call\((["'])PTTL\2, KEYS\[1\]\))/g, `($1 - ${GRACE})`)
     .replaceAll(
@@ -56,9 +57,8 @@ export function createTwins(client: Redis): Twins & { readonly memory: Connectio
     run: async (script, key, args) => {
       // What has expired by the test's clock has expired on the server too.
       if ((await memory.getBytes(key)) === null) await client.del(key);
-      const [seconds, micro] = [Math.floor(clock.now / 1000), (clock.now % 1000) * 1000];
-      const lua = underTestClock(script.lua, args.length + 1);
-      const raw: unknown = await client.eval(lua, 1, key, ...args, seconds, micro);
+      const lua = underTestClock(script.lua, clock.now);
+      const raw: unknown = await client.eval(lua, 1, key, ...args);
       return { lua: script.parse(raw), twin: await memory.run(script, key, args) };
     },
     look: async (key) => {

@@ -7,17 +7,46 @@ import { parseChoice } from "../validate.ts";
 /** Why a session stopped being valid. */
 export type EndReason = "signed-in-elsewhere" | "revoked";
 
-/** A request was refused. */
+/** An identity was refused for the first time in a window. Further refusals are only counted. */
 export interface LimitedEvent {
   /** The limiter's type. */
   type: string;
-  /** The types of the keys that refused. */
+  /** The Redis key that refused; for a `denied` one, that of the address. */
+  key: string;
+  /** The policies that refused, by the names in the RateLimit header fields. */
   policies: readonly string[];
   /** Milliseconds until a request like this one can be admitted. */
   retryAfter: number;
+  /** Refusals of the same key since its last event. */
+  repeats: number;
+  /** The limiter runs with `shadow`: the request went on. */
+  shadow?: true;
   /** The client's address is one that the limiter's `deny` names; nothing was counted. */
   denied?: true;
 }
+
+/** Sign-ins look like an attack. */
+export type SuspiciousEvent =
+  | {
+      /** Many addresses failed to sign in to one account. */
+      reason: "account-from-many-addresses";
+      /** The limiter's type. */
+      type: string;
+      /** The account, as it is counted. */
+      account: string;
+      /** So many addresses. */
+      count: number;
+    }
+  | {
+      /** One address failed to sign in to many accounts. */
+      reason: "address-over-many-accounts";
+      /** The limiter's type. */
+      type: string;
+      /** The address, as it is counted. */
+      address: string;
+      /** So many accounts. */
+      count: number;
+    };
 
 /** A session was signed in. */
 export interface LoginEvent {
@@ -57,8 +86,10 @@ export interface RedisErrorEvent {
 export interface KitEvents {
   /** The connection became ready or was lost. */
   connection: ConnectionState;
-  /** A request was refused. */
+  /** An identity was refused for the first time in a window. */
   limited: LimitedEvent;
+  /** Sign-ins look like an attack. */
+  suspicious: SuspiciousEvent;
   /** A session was signed in. */
   login: LoginEvent;
   /** A session was ended by something else than its own logout. */
@@ -85,6 +116,7 @@ export interface Events {
 const NAMES: readonly EventName[] = [
   "connection",
   "limited",
+  "suspicious",
   "login",
   "session-ended",
   "cache",

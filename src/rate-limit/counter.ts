@@ -3,14 +3,15 @@ import type { Context } from "../context.ts";
 import { createMemory } from "../connection/memory/memory.ts";
 import type { Connection } from "../connection/port.ts";
 import { KitError } from "../errors.ts";
-import type { Algorithm, Decision, Quota } from "./algorithm.ts";
+import type { Algorithm, Asked, Decision, Mode, Outcome } from "./algorithms/algorithm.ts";
+import { denialsOf } from "./denials.ts";
 import type { RedisErrorPolicy } from "./options.ts";
 
 /** One key that a request is counted on. */
-export interface Ask {
+export interface Ask extends Asked {
   readonly type: string;
-  readonly key: string;
-  readonly quota: Quota;
+  /** What the header fields call each of its quotas. */
+  readonly names: readonly string[];
 }
 
 /** What one key answered, and which connection counted it. */
@@ -22,11 +23,9 @@ export interface Answer extends Ask {
 /** Counts requests. */
 export interface Counter {
   /** Undefined where Redis could not be asked and the policy is `open`. */
-  take(asks: readonly Ask[], hold: boolean): Promise<readonly Answer[] | undefined>;
-  /** Ends the requests that {@link take} held. */
-  settle(answers: readonly Answer[], keep: boolean): Promise<void>;
-  /** Gives back requests that were not held. A failure is reported. */
-  giveBack(answers: readonly Answer[]): Promise<void>;
+  take(asks: readonly Ask[], mode: Mode): Promise<readonly Answer[] | undefined>;
+  /** Ends held requests or undoes counted ones. A failure is reported. */
+  settle(answers: readonly Answer[], outcome: Outcome): Promise<void>;
 }
 
 /** How many identities a process counts by itself while Redis is away. */
@@ -35,7 +34,8 @@ const FALLBACK_KEYS = 50_000;
 /** One for all limiters of a kit, so that those of one type go on sharing their counts. */
 const fallbacks = new WeakMap<Context, Connection>();
 
-function fallbackOf(context: Context): Connection {
+/** What a kit counts on while Redis is away. */
+export function fallbackOf(context: Context): Connection {
   const fallback = fallbacks.get(context) ?? createMemory({ max: FALLBACK_KEYS });
   fallbacks.set(context, fallback);
   return fallback;
@@ -48,58 +48,75 @@ export function createCounter(
   onRedisError: RedisErrorPolicy,
 ): Counter {
   const { connection, events } = context;
+  const denials = denialsOf(context);
 
-  const ask = async (on: Connection, asks: readonly Ask[], hold: boolean): Promise<Answer[]> => {
-    const decisions = await Promise.allSettled(
-      asks.map(({ key, quota }) => algorithm.take(on, key, quota, hold)),
-    );
-    const answers = decisions.flatMap((outcome, index) =>
-      outcome.status === "fulfilled" ? [{ ...asks[index]!, decision: outcome.value, on }] : [],
-    );
-    const failed = decisions.find((outcome) => outcome.status === "rejected");
-    const isAdmitted = !failed && answers.every(({ decision }) => decision.admitted);
-    if (!isAdmitted) void giveBack(answers, hold);
-    if (failed) throw failed.reason;
-    return answers;
-  };
   const report = (error: unknown, during: string): void => {
     events.emit("redis-error", { error: error as KitError, during });
   };
-  const giveBack = async (answers: readonly Answer[], held: boolean): Promise<void> => {
+  const settle: Counter["settle"] = async (answers, outcome) => {
     const admitted = answers.filter(({ decision }) => decision.admitted);
     await Promise.all(
-      admitted.map(({ on, key, quota, decision }) =>
-        (held
-          ? algorithm.settle(on, key, quota, decision.token, false)
-          : algorithm.giveBack(on, key, quota, decision.token)
-        ).catch((error: unknown) => report(error, "giving back a rate limit")),
+      admitted.map((answer) =>
+        algorithm
+          .settle(answer.on, answer, answer.decision, outcome)
+          .catch((error: unknown) => report(error, "settling a rate limit")),
       ),
     );
   };
-
+  const ask = async (on: Connection, asks: readonly Ask[], mode: Mode): Promise<Answer[]> => {
+    const { answers, failure } = await askAll(algorithm, on, asks, mode);
+    if (failure || !answers.every(({ decision }) => decision.admitted)) {
+      void settle(answers, mode === "hold" ? "release" : "undo");
+    }
+    if (failure) throw failure.reason;
+    return answers;
+  };
   return {
-    take: async (asks, hold) => {
+    take: async (asks, mode) => {
+      const denied = refusals(asks, connection, denials.recall);
+      if (denied) return denied;
+      for (const each of asks) denials.asking(each);
       try {
-        return await ask(connection, asks, hold);
+        const answers = await ask(connection, asks, mode);
+        for (const answer of answers) denials.learn(answer, answer.decision);
+        return answers;
       } catch (error) {
         report(error, "rate limit");
+        const stillDenied = refusals(asks, connection, denials.recallOnFailure);
         if (onRedisError === "open") return undefined;
         if (onRedisError === "closed") throw unavailable(error);
-        return ask(fallbackOf(context), asks, hold);
+        return stillDenied ?? ask(fallbackOf(context), asks, mode);
       }
     },
-    giveBack: (answers) => giveBack(answers, false),
-    settle: async (answers, keep) => {
-      if (!keep) return giveBack(answers, true);
-      await Promise.all(
-        answers.map(({ on, key, quota, decision }) =>
-          algorithm
-            .settle(on, key, quota, decision.token, true)
-            .catch((error: unknown) => report(error, "settling a rate limit")),
-        ),
-      );
-    },
+    settle,
   };
+}
+
+/** Asks all keys at once; with what some answered, another one's failure. */
+async function askAll(
+  algorithm: Algorithm,
+  on: Connection,
+  asks: readonly Ask[],
+  mode: Mode,
+): Promise<{ answers: Answer[]; failure: PromiseRejectedResult | undefined }> {
+  const outcomes = await Promise.allSettled(asks.map((each) => algorithm.take(on, each, mode)));
+  const answers = outcomes.flatMap((outcome, index) =>
+    outcome.status === "fulfilled" ? [{ ...asks[index]!, decision: outcome.value, on }] : [],
+  );
+  return { answers, failure: outcomes.find((outcome) => outcome.status === "rejected") };
+}
+
+/** The answers that are refusals as far as this process knows; undefined where there are none. */
+function refusals(
+  asks: readonly Ask[],
+  on: Connection,
+  recall: (asked: Asked) => Decision | undefined,
+): Answer[] | undefined {
+  const answers = asks.flatMap((each) => {
+    const decision = recall(each);
+    return decision ? [{ ...each, decision, on }] : [];
+  });
+  return answers.length > 0 ? answers : undefined;
 }
 
 function unavailable(cause: unknown): KitError {

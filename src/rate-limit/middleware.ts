@@ -1,153 +1,194 @@
-/** `rateLimit()`: express-rate-limit is the shell; what is counted, and where, is ours. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+/** `rateLimit()`: the middleware that counts a request, and lets it pass or refuses it. */
 import type { Request, Response } from "express";
-import { rateLimit as shell, type Store } from "express-rate-limit";
+import type { ClientRateLimitInfo } from "express-rate-limit";
 import type { Context } from "../context.ts";
-import { clientAddress, type Middleware } from "../request.ts";
-import type { Algorithm } from "./algorithm.ts";
-import { type Answer, type Ask, type Counter, createCounter } from "./counter.ts";
-import { fixedWindow } from "./fixed-window.ts";
-import { retryAfterOf, strictest, writeHeaders, writeRetryAfter } from "./headers.ts";
-import { asksOf } from "./identities.ts";
-import { type LimiterPlan, planLimiter, type RateLimitOptions } from "./options.ts";
+import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
+import { ALGORITHMS } from "./algorithms/by-name.ts";
+import { createChecks } from "./checks.ts";
+import { createCounter } from "./counter.ts";
+import {
+  retryAfterOf,
+  resetOf,
+  type Row,
+  rowsOf,
+  strictest,
+  writeHeaders,
+  writeRetryAfter,
+} from "./headers.ts";
+import { asksOf, type Sender, senderOf } from "./identities.ts";
+import { createOperations, type RateLimitOperations } from "./operations.ts";
+import type { RateLimitOptions } from "./options.ts";
+import { type LimiterPlan, planLimiter, shellOptionsOf } from "./plan.ts";
 import { refuse, sendMessage, turnAway } from "./refusal.ts";
+import { refusalReportsOf } from "./refusal-reports.ts";
 import { register } from "./register.ts";
 import { markRefused, settleAfter } from "./settlement.ts";
-import { slidingWindow } from "./sliding-window.ts";
+import { createSuspicion } from "./suspicion.ts";
 
-/** Every way of counting by its name. */
-export const ALGORITHMS: Readonly<Record<LimiterPlan["algorithm"], Algorithm>> = {
-  "sliding-window": slidingWindow,
-  "fixed-window": fixedWindow,
-};
+/** A limiter; beside the middleware it has what express-rate-limit's has. */
+export interface RateLimitMiddleware extends Middleware {
+  /** Forgets what an identity has used. */
+  resetKey(key: string): Promise<void>;
+  /** What an identity has used, and until when; undefined for one that was never seen. */
+  getKey(key: string): Promise<ClientRateLimitInfo | undefined>;
+}
 
-/** Makes limiters. */
-export type RateLimit = (
-  type?: string | RateLimitOptions,
-  options?: RateLimitOptions,
-) => Middleware;
+/** Makes limiters, and looks at what they count. */
+export interface RateLimit extends RateLimitOperations {
+  (type?: string | RateLimitOptions, options?: RateLimitOptions): RateLimitMiddleware;
+}
 
-/**
- * What one request asks and was answered. The shell passes it from `keyGenerator` to the store in
- * the place of a key, since it calls `increment(key)` without the request.
- */
-interface Turn {
-  readonly asks: readonly Ask[];
-  answers?: readonly Answer[];
+/** How long a denied address is not told of again, in milliseconds. */
+const DENIED_WINDOW = 60_000;
+
+/** What `req.rateLimit` says: the quota that will stop this client first. */
+class RateLimitInfo {
+  readonly limit: number;
+  readonly used: number;
+  readonly remaining: number;
+  readonly resetTime: Date;
+  readonly key: string;
+
+  constructor(row: Row) {
+    this.limit = row.quota.limit;
+    this.used = row.standing.used;
+    this.remaining = row.standing.remaining;
+    this.resetTime = new Date(Date.now() + resetOf(row));
+    this.key = row.key;
+  }
+
+  /** express-rate-limit's older name of `used`. */
+  get current(): number {
+    return this.used;
+  }
 }
 
 /** Makes the `rateLimit()` of one kit. */
 export function createRateLimit(context: Context): RateLimit {
-  return (first, second) => {
+  const operations = createOperations(context);
+  const make = (
+    first?: string | RateLimitOptions,
+    second?: RateLimitOptions,
+  ): RateLimitMiddleware => {
     const plan = planLimiter(first, second);
-    for (const { type, limit, window } of plan.policies) {
-      register(context, type, { limit, window, algorithm: plan.algorithm });
+    const { algorithm, identitiesOf, ipv6Subnet } = plan;
+    for (const { type, quotas, by } of plan.policies) {
+      register(context, type, {
+        algorithm,
+        quotas,
+        by: by === "identity" && identitiesOf ? undefined : by,
+        ipv6Subnet: typeof ipv6Subnet === "function" ? undefined : ipv6Subnet,
+      });
     }
-    return limiterOf(context, plan);
+    const { type } = plan.policies[0]!;
+    return Object.assign(limiterOf(context, plan), {
+      resetKey: async (key: string) => void (await operations.reset(type, key)),
+      getKey: async (key: string) => {
+        const { used, reset } = await operations.peek(type, key);
+        return used === 0
+          ? undefined
+          : { totalHits: used, resetTime: new Date(Date.now() + reset) };
+      },
+    });
   };
-}
-
-/** The store and the callbacks by which the shell is told of a turn that it never sees. */
-function turnsOf(context: Context, plan: LimiterPlan, counter: Counter) {
-  const turns = new WeakMap<IncomingMessage, Turn>();
-  const store: Store = {
-    increment: async (key: unknown) => {
-      const turn = key as Turn;
-      const answers = await counter.take(turn.asks, isHeld(plan));
-      if (answers === undefined || answers.length === 0)
-        return { totalHits: 0, resetTime: undefined };
-      turn.answers = answers;
-      const { decision, quota } = strictest(answers);
-      const reset = decision.admitted ? decision.reset : decision.retryAfter;
-      return {
-        totalHits: decision.admitted ? Math.min(decision.used, quota.limit) : quota.limit + 1,
-        resetTime: new Date(Date.now() + reset),
-      };
-    },
-    decrement: () => {},
-    resetKey: () => {},
-  };
-  const keyGenerator = async (request: Request, response: Response): Promise<string> => {
-    const turn: Turn = { asks: await asksOf(context, plan, request, response) };
-    turns.set(request, turn);
-    return turn as unknown as string;
-  };
-  const answersOf = (request: IncomingMessage): readonly Answer[] =>
-    turns.get(request)?.answers ?? [];
-  const limitOf = (request: IncomingMessage): number => {
-    const answers = answersOf(request);
-    return answers.length > 0 ? strictest(answers).quota.limit : Infinity;
-  };
-  return { store, keyGenerator, answersOf, limit: limitOf };
-}
-
-function isHeld({ skipFailed, skipSuccessful }: LimiterPlan): boolean {
-  return skipFailed || skipSuccessful;
-}
-
-/** Runs where the shell has decided: mends `req.rateLimit`, and writes the header fields. */
-function publish(
-  request: IncomingMessage,
-  response: ServerResponse,
-  answers: readonly Answer[],
-  plan: LimiterPlan,
-): void {
-  if (answers.length === 0) return;
-  const { key, decision } = strictest(answers);
-  const info = (request as unknown as Record<string, object | undefined>)[plan.propertyName];
-  if (info) Object.assign(info, { key, used: decision.used, remaining: decision.remaining });
-  writeHeaders(response, answers, plan.headers, plan.legacyHeaders);
+  return Object.assign(make, operations);
 }
 
 function limiterOf(context: Context, plan: LimiterPlan): Middleware {
+  const { config } = context;
   const counter = createCounter(context, ALGORITHMS[plan.algorithm], plan.onRedisError);
-  const turns = turnsOf(context, plan, counter);
-  const { message, handler, statusCode = 429, skip } = plan.options;
-  const limiter = shell({
-    ...(skip && { skip }),
-    statusCode,
-    windowMs: plan.policies[0]!.window,
-    requestPropertyName: plan.propertyName,
-    keyGenerator: turns.keyGenerator,
-    store: turns.store,
-    limit: turns.limit,
-    standardHeaders: false,
-    legacyHeaders: false,
-    validate: false,
-    handler: async (request, response, next, shellOptions) => {
-      const answers = turns.answersOf(request);
-      publish(request, response, answers, plan);
-      const retryAfter = retryAfterOf(answers);
-      writeRetryAfter(response, retryAfter);
-      const policies = answers.filter(({ decision }) => !decision.admitted).map(({ type }) => type);
-      context.events.emit("limited", { type: plan.policies[0]!.type, policies, retryAfter });
-      if (handler) await Promise.resolve(handler(request, response, next, shellOptions));
-      else if (message === undefined) refuse(request, response, answers, statusCode);
-      else await sendMessage(request, response, message, statusCode);
-      if (response.headersSent) markRefused(response);
-    },
-  });
-  const { verdict } = plan;
-  return function rateLimit(request, response, next) {
-    const listed = verdict?.(clientAddress(request, context.config.trust));
-    if (listed === "allow") return next();
-    if (listed === "deny") {
-      const { type } = plan.policies[0]!;
-      context.events.emit("limited", { type, policies: [], retryAfter: 0, denied: true });
-      turnAway(request, response);
-      return markRefused(response);
+  const checks = createChecks(context, plan);
+  const tell = createTelling(context, plan);
+  const refuseWith = createRefusal(plan);
+
+  /** Counts a request, and answers it where it is refused. */
+  const isPassing = async (
+    request: Request,
+    response: Response,
+    next: (error?: unknown) => void,
+  ): Promise<boolean> => {
+    if (await plan.options.skip?.(request, response)) return true;
+    const sender = await senderOf(context, plan, request, response);
+    const asks = await asksOf(context, plan, sender, request, response);
+    checks.asks(request, asks);
+    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take");
+    if (answers === undefined || answers.length === 0) return true;
+    const rows = rowsOf(answers);
+    Object.assign(request, { [plan.propertyName]: new RateLimitInfo(strictest(rows)) });
+    if (!plan.shadow) writeHeaders(response, rows, plan.headers, plan.legacyHeaders);
+    if (answers.every(({ decision }) => decision.admitted)) {
+      const onCounted = () => tell.failed(sender);
+      if (plan.isHeld)
+        settleAfter(request, response, answers, plan, counter, config.logger, onCounted);
+      return true;
     }
-    const proceed = (error?: unknown): void => {
-      const answers = turns.answersOf(request);
-      // A `handler` of the user's may let a refused request go on: all is said and given back then.
-      const isRefused = answers.some(({ decision }) => !decision.admitted);
-      if (error !== undefined || isRefused) return next(error);
-      publish(request, response, answers, plan);
-      if (isHeld(plan) && answers.length > 0) {
-        settleAfter(request, response, answers, plan, counter, context.config.logger);
+    tell.refused(rows, sender);
+    if (!plan.shadow) await refuseWith(request, response, next, rows);
+    return plan.shadow;
+  };
+
+  return async function rateLimit(request, response, next) {
+    checks.request(request);
+    if (plan.verdict) {
+      const address = clientAddress(request, config.trust);
+      const listed = plan.verdict(address);
+      if (listed === "allow") return next();
+      if (listed === "deny") {
+        tell.denied(address);
+        turnAway(request, response);
+        return markRefused(response);
       }
-      next();
-    };
-    void limiter(request as Request, response as Response, proceed);
+    }
+    let isGoingOn: boolean;
+    try {
+      isGoingOn = await isPassing(request as Request, response as Response, next);
+    } catch (error) {
+      return next(error);
+    }
+    if (isGoingOn) next();
+  };
+}
+
+/** What a limiter tells of: refusals, denied addresses, failed sign-ins. */
+function createTelling(context: Context, plan: LimiterPlan) {
+  const report = refusalReportsOf(context);
+  const { type } = plan.policies[0]!;
+  const suspect = plan.suspicion && createSuspicion(plan.suspicion, context.events, type);
+  const failed = ({ address, accounts }: Sender): void => suspect?.(address, accounts);
+  return {
+    failed,
+    refused: (rows: readonly Row[], sender: Sender): void => {
+      const refusing = rows.filter(({ isRefusing }) => isRefusing);
+      const policies = refusing.map(({ name }) => name);
+      const window = Math.max(...refusing.map(({ quota }) => quota.window));
+      const { key } = refusing[0]!;
+      const retryAfter = retryAfterOf(rows);
+      report({ type, key, policies, retryAfter, ...(plan.shadow && { shadow: true }) }, window);
+      failed(sender);
+    },
+    denied: (address: string): void => {
+      const key = context.keys.rateLimit(type, [addressIdentity(address)]);
+      report({ type, key, policies: [], retryAfter: 0, denied: true }, DENIED_WINDOW);
+    },
+  };
+}
+
+/** Answers a refused request as the options say. */
+function createRefusal(plan: LimiterPlan) {
+  const { message, handler, retryAfter: ownRetryAfter } = plan.options;
+  const shellOptions = Object.freeze(shellOptionsOf(plan));
+  return async (
+    request: Request,
+    response: Response,
+    next: (error?: unknown) => void,
+    rows: readonly Row[],
+  ): Promise<void> => {
+    const own =
+      typeof ownRetryAfter === "function" ? await ownRetryAfter(request, response) : ownRetryAfter;
+    writeRetryAfter(response, own === undefined ? retryAfterOf(rows) : own * 1000);
+    if (handler) await Promise.resolve(handler(request, response, next, shellOptions));
+    else if (message === undefined) refuse(request, response, rows, plan.statusCode);
+    else await sendMessage(request, response, message, plan.statusCode);
+    if (response.headersSent) markRefused(response);
   };
 }

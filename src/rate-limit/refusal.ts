@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import accepts from "accepts";
 import type { Request, Response } from "express";
 import type { Options as ShellOptions } from "express-rate-limit";
-import type { Answer } from "./counter.ts";
+import type { Row } from "./headers.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -20,10 +20,10 @@ interface Problem {
 export function refuse(
   request: IncomingMessage,
   response: ServerResponse,
-  answers: readonly Answer[],
+  rows: readonly Row[],
   status: number,
 ): void {
-  const refusing = answers.filter(({ decision }) => !decision.admitted).map(({ type }) => type);
+  const refusing = rows.filter(({ isRefusing }) => isRefusing).map(({ name }) => name);
   sendProblem(request, response, status, {
     title: "Too many requests",
     text: "Too many requests, please try again later.",

@@ -1,23 +1,37 @@
-/** One type, one meaning: what keeps two limiters from misreading one another's keys. */
+/** What each type means: what keeps two limiters from misreading one another's keys, and lets a key be looked at. */
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
+import type { AlgorithmName } from "./options.ts";
+import type { Policy } from "./plan.ts";
+import type { Quotas } from "./quotas.ts";
 
-/** What the numbers in a type's keys mean; a bare store does not know its limit and window. */
+/** What the numbers in a type's keys mean; a bare store does not know its limit and window at first. */
 export interface Meaning {
-  readonly algorithm: string;
-  readonly limit?: unknown;
-  readonly window?: number;
+  readonly algorithm: AlgorithmName;
+  readonly quotas?: Quotas | undefined;
+  /** Which identities its keys are made of; undefined for the application's own. */
+  readonly by?: Policy["by"] | undefined;
+  readonly ipv6Subnet?: number | false | undefined;
 }
-
-const NAMES = ["algorithm", "limit", "window"] as const;
 
 /** The types of each kit. */
 const registers = new WeakMap<Context, Map<string, Meaning>>();
 
-/** Two functions may answer the same; what they answer is not known yet. */
-function isConflict(one: unknown, other: unknown): boolean {
-  if (one === undefined || other === undefined) return false;
-  return one !== other && !(typeof one === "function" && typeof other === "function");
+/** The option in which two meanings differ. Two functions may answer the same; what they answer is not known yet. */
+function difference(one: Meaning, other: Meaning): string | undefined {
+  if (one.algorithm !== other.algorithm) return "algorithm";
+  const [mine, its] = [one.quotas, other.quotas];
+  if (mine === undefined || its === undefined) return undefined;
+  if (typeof mine === "function" || typeof its === "function")
+    return typeof mine === typeof its ? undefined : "limit";
+  if (mine.length !== its.length) return "windows";
+  for (const [index, quota] of mine.entries()) {
+    const name = (["window", "limit", "burst"] as const).find(
+      (each) => quota[each] !== its[index]![each],
+    );
+    if (name !== undefined) return name;
+  }
+  return undefined;
 }
 
 /**
@@ -29,11 +43,17 @@ export function register(context: Context, type: string, meaning: Meaning): void
   const known = registers.get(context) ?? new Map<string, Meaning>();
   registers.set(context, known);
   const other = known.get(type);
-  known.set(type, { ...meaning, ...other });
-  const differing = NAMES.find((name) => isConflict(other?.[name], meaning[name]));
+  known.set(type, { ...other, ...meaning });
+  const differing = other && difference(other, meaning);
   if (differing === undefined) return;
+  known.set(type, other!);
   throw new KitError("RATE_LIMIT_TYPE_CONFLICT", {
     message: `Two limiters of the type '${type}' count on the same keys, but differ in \`${differing}\`.`,
     fix: `Give one of them a type of its own: rateLimit('${type}-2', { … }).`,
   });
+}
+
+/** What a type means; undefined for one that no limiter of this process has. */
+export function meaningOf(context: Context, type: string): Meaning | undefined {
+  return registers.get(context)?.get(type);
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../config.ts";
 import type { Answer, Counter } from "./counter.ts";
-import type { LimiterPlan } from "./options.ts";
+import type { LimiterPlan } from "./plan.ts";
 
 /** Responses with which one of our limiters refused; another one before it does not count those. */
 const refused = new WeakSet<ServerResponse>();
@@ -12,7 +12,11 @@ export function markRefused(response: ServerResponse): void {
   refused.add(response);
 }
 
-/** Settles `answers` when the response has ended; a failing `requestWasSuccessful` counts the request. */
+/**
+ * Settles `answers` when the response has ended; a failing `requestWasSuccessful` counts the request.
+ *
+ * @param onCounted called where the request counts for good
+ */
 export function settleAfter(
   request: IncomingMessage,
   response: ServerResponse,
@@ -20,21 +24,25 @@ export function settleAfter(
   plan: LimiterPlan,
   counter: Counter,
   logger: Logger,
+  onCounted: () => void,
 ): void {
-  const settle = async (): Promise<void> => {
-    if (refused.has(response)) return counter.settle(answers, false);
+  const isCounted = async (): Promise<boolean> => {
+    if (refused.has(response)) return false;
     // Without `finish`, the response was cut off and counts as failed.
     const isSuccess =
       response.writableFinished && (await plan.requestWasSuccessful(request, response));
-    const isSkipped = isSuccess ? plan.skipSuccessful : plan.skipFailed;
-    await counter.settle(answers, !isSkipped);
+    return !(isSuccess ? plan.skipSuccessful : plan.skipFailed);
   };
-  const onClose = (): void => {
-    settle().catch((error: unknown) => {
+  const onClose = async (): Promise<void> => {
+    let counts = true;
+    try {
+      counts = await isCounted();
+    } catch (error) {
       logger.error(`express-redis-kit: requestWasSuccessful failed: ${String(error)}`);
-      void counter.settle(answers, true);
-    });
+    }
+    if (counts) onCounted();
+    await counter.settle(answers, counts ? "count" : "release");
   };
-  if (response.closed) onClose();
-  else response.once("close", onClose);
+  if (response.closed) void onClose();
+  else response.once("close", () => void onClose());
 }

@@ -3,16 +3,19 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ClientRateLimitInfo, Options as ShellOptions, Store } from "express-rate-limit";
 import type { Context } from "../context.ts";
 import { checkOptions, parseChoice } from "../validate.ts";
-import type { Quota } from "./algorithm.ts";
-import { type Answer, createCounter } from "./counter.ts";
-import { ALGORITHMS } from "./middleware.ts";
-import { type AlgorithmName, parseType } from "./options.ts";
+import type { Quota } from "./algorithms/algorithm.ts";
+import { ALGORITHMS } from "./algorithms/by-name.ts";
+import { type Answer, type Ask, createCounter } from "./counter.ts";
+import { denialsOf } from "./denials.ts";
+import { resetOf, rowsOf } from "./headers.ts";
+import type { AlgorithmName } from "./options.ts";
+import { parseType } from "./option-types.ts";
 import { register } from "./register.ts";
 
 /** Options of `rateLimitStore()`. */
 export interface RateLimitStoreOptions {
   /** Default: `'sliding-window'`. */
-  algorithm?: AlgorithmName;
+  algorithm?: Exclude<AlgorithmName, "token-bucket">;
 }
 
 /** What one request was answered, for its own decrement. */
@@ -27,55 +30,74 @@ export function createRateLimitStore(
   return (type = "api", options = {}) => {
     checkOptions("rateLimitStore()", options, ["algorithm"]);
     const choices = ["sliding-window", "fixed-window"] as const;
-    const algorithmName = parseChoice("algorithm", options.algorithm ?? choices[0], choices);
-    const algorithm = ALGORITHMS[algorithmName];
-    const counter = createCounter(context, algorithm, "memory");
+    const algorithm = parseChoice("algorithm", options.algorithm ?? choices[0], choices);
     const name = parseType(type);
-    register(context, name, { algorithm: algorithmName });
-    // The shell says which key a decrement is for, but not which request; its async context does.
-    const turns = new AsyncLocalStorage<Turn>();
-    // The shell evaluates a `limit` function after it has counted: then everything is counted.
-    let quota: Quota = { limit: Number.MAX_SAFE_INTEGER, window: 60_000 };
-    const keyOf = (key: string): string => context.keys.rateLimit(name, [key]);
-
-    return {
-      localKeys: false,
-      prefix: context.keys.rateLimit(name, [""]),
-      init: ({ windowMs, limit }: ShellOptions) => {
-        register(context, name, { algorithm: algorithmName, window: windowMs });
-        quota = {
-          window: windowMs,
-          limit: typeof limit === "number" ? limit : Number.MAX_SAFE_INTEGER,
-        };
-      },
-      increment: async (key): Promise<ClientRateLimitInfo> => {
-        const turn: Turn = {};
-        turns.enterWith(turn); // Before the first await: then it holds for the caller too.
-        const [answer] =
-          (await counter.take([{ type: name, key: keyOf(key), quota }], false)) ?? [];
-        turn.answer = answer;
-        const { admitted, used, reset, retryAfter } = answer!.decision;
-        return {
-          totalHits: admitted ? used : Math.max(used, quota.limit) + 1,
-          resetTime: new Date(Date.now() + (admitted ? reset : retryAfter)),
-        };
-      },
-      decrement: async () => {
-        const turn = turns.getStore();
-        const answer = turn?.answer;
-        if (turn === undefined || answer === undefined) return;
-        turn.answer = undefined;
-        await counter.giveBack([answer]);
-      },
-      resetKey: async (key) => {
-        await context.connection.del(keyOf(key));
-      },
-      get: async (key) => {
-        const { used, reset } = await algorithm.peek(context.connection, keyOf(key), quota);
-        return used === 0
-          ? undefined
-          : { totalHits: used, resetTime: new Date(Date.now() + reset) };
-      },
-    };
+    register(context, name, { algorithm });
+    return storeOf(context, name, algorithm);
   };
+}
+
+function storeOf(context: Context, type: string, algorithmName: AlgorithmName): Store {
+  const { connection, keys } = context;
+  const algorithm = ALGORITHMS[algorithmName];
+  const counter = createCounter(context, algorithm, "memory");
+  const denials = denialsOf(context);
+  // The shell says which key a decrement is for, but not which request; its async context does.
+  const turns = new AsyncLocalStorage<Turn>();
+  // The shell evaluates a `limit` function after it has counted: then everything is counted.
+  let quotas: readonly Quota[] = [quotaOf(EVERYTHING, 60_000)];
+  const askOf = (id: string): Ask => ({
+    type,
+    names: [type],
+    key: keys.rateLimit(type, [id]),
+    quotas,
+    cost: 1,
+  });
+
+  return {
+    localKeys: false,
+    prefix: keys.rateLimit(type, [""]),
+    init: ({ windowMs, limit }: ShellOptions) => {
+      const isKnown = typeof limit === "number";
+      quotas = [quotaOf(isKnown ? limit : EVERYTHING, windowMs)];
+      register(context, type, { algorithm: algorithmName, ...(isKnown && { quotas }) });
+    },
+    increment: async (id): Promise<ClientRateLimitInfo> => {
+      const turn: Turn = {};
+      turns.enterWith(turn); // Before the first await: then it holds for the caller too.
+      const [answer] = (await counter.take([askOf(id)], "take")) ?? [];
+      turn.answer = answer;
+      const [row] = rowsOf([answer!]);
+      const { used } = row!.standing;
+      return {
+        totalHits: row!.isRefusing ? Math.max(used, row!.quota.limit) + 1 : used,
+        resetTime: new Date(Date.now() + resetOf(row!)),
+      };
+    },
+    decrement: async () => {
+      const turn = turns.getStore();
+      const answer = turn?.answer;
+      if (turn === undefined || answer === undefined) return;
+      turn.answer = undefined;
+      denials.forget(answer.key); // Who was refused because of it may pass now.
+      await counter.settle([answer], "undo");
+    },
+    resetKey: async (id) => {
+      const { key } = askOf(id);
+      await connection.del(key);
+      denials.forget(key);
+    },
+    get: async (id) => {
+      const { standings } = await algorithm.take(connection, askOf(id), "look");
+      const { used, reset } = standings[0]!;
+      return used === 0 ? undefined : { totalHits: used, resetTime: new Date(Date.now() + reset) };
+    },
+  };
+}
+
+/** What counts everything: the shell compares with the limit. */
+const EVERYTHING = Number.MAX_SAFE_INTEGER;
+
+function quotaOf(limit: number, window: number): Quota {
+  return { limit, window, burst: limit };
 }

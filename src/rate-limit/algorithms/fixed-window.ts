@@ -6,9 +6,9 @@
  * without a time to live when it comes late, so the decrement is ours.
  */
 import { RedisStore } from "rate-limit-redis";
-import type { Connection } from "../connection/port.ts";
-import { type Database, defineScript, type Script } from "../connection/script.ts";
-import type { Algorithm, Decision, Quota } from "./algorithm.ts";
+import type { Connection } from "../../connection/port.ts";
+import { type Database, defineScript, type Script } from "../../connection/script.ts";
+import type { Algorithm, Decision, Mode, Quota } from "./algorithm.ts";
 
 type Reply = [count: number | false, ttl: number];
 
@@ -97,40 +97,47 @@ function storeOf(on: Connection, window: number): Promise<RedisStore> {
   return ready;
 }
 
-function decide(count: number, ttl: number, quota: Quota, now: number): Decision {
+/** No request counts so far: a key that stands here was put there by `block`. */
+const BLOCKED = 2 ** 52;
+/** Decrements that come late leave it a little less. */
+const LEAST_BLOCKED = 2 ** 51;
+
+function decide(count: number, ttl: number, quota: Quota, now: number, mode: Mode): Decision {
   const reset = ttl > 0 ? ttl : quota.window;
-  const admitted = count <= quota.limit;
+  const admitted = mode === "look" ? count < quota.limit : count <= quota.limit;
+  const isBlocked = count >= LEAST_BLOCKED;
   return {
     admitted,
-    used: count,
-    remaining: Math.max(0, quota.limit - count),
-    reset,
-    retryAfter: admitted ? 0 : reset,
-    token: now + reset,
+    blockedFor: isBlocked ? reset : 0,
+    // rate-limit-redis does not tell held requests from counted ones: any of them may be held.
+    contended: !admitted && !isBlocked && mode === "hold",
+    standings: [
+      {
+        used: isBlocked ? quota.limit : count,
+        remaining: Math.max(0, quota.limit - count),
+        reset,
+        retryAfter: admitted ? 0 : reset,
+        token: now + reset,
+      },
+    ],
   };
-}
-
-async function decrement(on: Connection, key: string, token: number): Promise<void> {
-  // After the window's end the key counts other requests.
-  if (Date.now() < token) await on.run(decrementScript, key, []);
 }
 
 /** rate-limit-redis's window: it begins with the first request and counts refused ones too. */
 export const fixedWindow: Algorithm = {
-  take: async (on, key, quota) => {
+  take: async (on, { key, quotas }, mode) => {
+    const quota = quotas[0]!;
     const store = await storeOf(on, quota.window);
-    const { totalHits, resetTime } = await store.increment(key);
+    const info = mode === "look" ? await store.get(key) : await store.increment(key);
     const now = Date.now();
-    return decide(totalHits, resetTime!.getTime() - now, quota, now);
+    return decide(info?.totalHits ?? 0, (info?.resetTime?.getTime() ?? 0) - now, quota, now, mode);
   },
-  peek: async (on, key, quota) => {
-    const store = await storeOf(on, quota.window);
-    const info = await store.get(key);
-    const now = Date.now();
-    return decide(info?.totalHits ?? 0, (info?.resetTime?.getTime() ?? 0) - now, quota, now);
+  settle: async (on, { key }, { standings }, outcome) => {
+    if (outcome === "count") return;
+    // After the window's end the key counts other requests.
+    if (Date.now() < standings[0]!.token) await on.run(decrementScript, key, []);
   },
-  settle: async (on, key, _quota, token, keep) => {
-    if (!keep) await decrement(on, key, token);
+  block: async (on, key, duration) => {
+    await on.set(key, String(BLOCKED), { ttl: duration });
   },
-  giveBack: (on, key, _quota, token) => decrement(on, key, token),
 };

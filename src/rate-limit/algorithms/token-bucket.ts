@@ -1,0 +1,53 @@
+/**
+ * The token bucket, kept as its debt (which makes it the Generic Cell Rate Algorithm of ITU-T I.371):
+ * a request owes `window`, `limit` is paid back every millisecond, and the debt may not exceed
+ * `burst` requests.
+ *
+ * A request that is held does not leak until it is settled: what is given back is then exactly
+ * what was taken, and cannot buy more than the bucket ever held.
+ */
+import type { Algorithm } from "./algorithm.ts";
+import { createMetered } from "./metered.ts";
+import type { MeterKind } from "./meter.ts";
+
+const kind: MeterKind<"debt" | "updated"> = {
+  letter: "b",
+  fields: ["debt", "updated"],
+  lua: `
+local function advance(m, limit, window, periods)
+  m.debt = math.max(0, m.debt - limit * math.max(0, now - m.updated))
+  m.updated = now
+end
+local function level(m)
+  return m.debt
+end
+local function count(m, window, token, cost)
+  m.debt = math.max(0, m.debt + cost * window)
+end
+local function wait(m, limit, window, excess)
+  return limit > 0 and math.ceil(excess / limit) or window
+end
+local function reset(m, limit, window)
+  return wait(m, limit, window, m.debt)
+end
+local function life(m, limit, window)
+  return math.max(0, m.updated - m.start) + wait(m, limit, window, m.debt)
+end
+`,
+  advance: (meter, { limit }, now) => {
+    meter.debt = Math.max(0, meter.debt - limit * Math.max(0, now - meter.updated));
+    meter.updated = now;
+  },
+  level: (meter) => meter.debt,
+  count: (meter, { window }, _token, cost) => {
+    meter.debt = Math.max(0, meter.debt + cost * window);
+  },
+  wait: (_meter, { limit, window }, _now, excess) =>
+    limit > 0 ? Math.ceil(excess / limit) : window,
+  reset: (meter, quota, now) => kind.wait(meter, quota, now, meter.debt),
+  life: (meter, quota) =>
+    Math.max(0, meter.updated - meter.start) + kind.wait(meter, quota, meter.updated, meter.debt),
+};
+
+/** A steady rate with bursts. */
+export const tokenBucket: Algorithm = createMetered(kind);

@@ -1,0 +1,141 @@
+/**
+ * The refusals that this process remembers, so that a flood of requests that are refused anyway costs
+ * no Redis commands.
+ *
+ * A refusal is remembered until a request can be admitted again, but Redis is asked every 10 s at the
+ * least, since another process may have reset the key. One request asks then, and the others are
+ * refused meanwhile.
+ */
+import { LRUCache } from "lru-cache";
+import type { Context } from "../context.ts";
+import type { Asked, Decision, Quota } from "./algorithms/algorithm.ts";
+
+/** The most identities that are remembered; a forgotten one costs a command. */
+const MOST = 50_000;
+
+/** How long at most Redis is not asked, in milliseconds. */
+const LONGEST = 10_000;
+
+interface Denial {
+  /** Undefined for a block, which refuses under any quotas. */
+  readonly quotas: readonly Quota[] | undefined;
+  /** The smallest cost that was refused. */
+  readonly cost: number;
+  readonly decision: Decision;
+  readonly since: number;
+  /** When Redis is asked again. */
+  readonly askAt: number;
+  /** When a request can be admitted, as far as is known. */
+  readonly until: number;
+  isBeingAsked: boolean;
+}
+
+/** What this process knows to be refused. */
+export interface Denials {
+  /** The refusal to answer with; undefined where Redis has to be asked. */
+  readonly recall: (asked: Asked) => Decision | undefined;
+  /** Notes that Redis is being asked, so that one request does. */
+  readonly asking: (asked: Asked) => void;
+  /** Notes what Redis answered. */
+  readonly learn: (asked: Asked, decision: Decision) => void;
+  /** What is known all the same where Redis did not answer. */
+  readonly recallOnFailure: (asked: Asked) => Decision | undefined;
+  /** Notes a block of so many milliseconds. */
+  readonly block: (key: string, duration: number) => void;
+  readonly forget: (key: string) => void;
+}
+
+/** One for all limiters of a kit. */
+const known = new WeakMap<Context, Denials>();
+
+/** The denials of a kit. */
+export function denialsOf(context: Context): Denials {
+  const denials = known.get(context) ?? createDenials();
+  known.set(context, denials);
+  return denials;
+}
+
+function isSame(one: readonly Quota[], other: readonly Quota[]): boolean {
+  if (one === other) return true;
+  if (one.length !== other.length) return false;
+  return one.every(({ limit, window, burst }, index) => {
+    const quota = other[index]!;
+    return limit === quota.limit && window === quota.window && burst === quota.burst;
+  });
+}
+
+/** The times of a decision, as they are some milliseconds later. */
+function later({ blockedFor, standings, ...rest }: Decision, passed: number): Decision {
+  const shift = (time: number) => (time > 0 ? Math.max(1, Math.ceil(time - passed)) : 0);
+  return {
+    ...rest,
+    blockedFor: shift(blockedFor),
+    standings: standings.map((standing) => ({
+      ...standing,
+      reset: shift(standing.reset),
+      retryAfter: shift(standing.retryAfter),
+    })),
+  };
+}
+
+/** @param now milliseconds by a clock that only ever goes forward; a machine's date may be set */
+export function createDenials(now: () => number = () => performance.now()): Denials {
+  const denials = new LRUCache<string, Denial>({ max: MOST });
+
+  const find = ({ key, quotas, cost }: Asked): Denial | undefined => {
+    const denial = denials.get(key);
+    if (denial === undefined || cost < denial.cost) return undefined;
+    if (denial.until <= now()) {
+      denials.delete(key);
+      return undefined;
+    }
+    return denial.quotas === undefined || isSame(denial.quotas, quotas) ? denial : undefined;
+  };
+  const remember = (
+    key: string,
+    decision: Decision,
+    retryAfter: number,
+    about: Pick<Denial, "quotas" | "cost">,
+  ): void => {
+    const since = now();
+    const askAt = since + Math.min(LONGEST, retryAfter);
+    const until = since + retryAfter;
+    denials.set(key, { ...about, decision, since, askAt, until, isBeingAsked: false });
+  };
+
+  return {
+    recall: (asked) => {
+      const denial = find(asked);
+      if (denial === undefined) return undefined;
+      const isKnown = now() < denial.askAt || denial.isBeingAsked;
+      return isKnown ? later(denial.decision, now() - denial.since) : undefined;
+    },
+    asking: (asked) => {
+      const denial = find(asked);
+      if (denial) denial.isBeingAsked = true;
+    },
+    learn: (asked, decision) => {
+      const { key, quotas, cost } = asked;
+      const { admitted, blockedFor, contended, standings } = decision;
+      const denial = find(asked);
+      if (admitted || contended) {
+        if (denial) denials.delete(key);
+        return;
+      }
+      const retryAfter = Math.max(blockedFor, ...standings.map((standing) => standing.retryAfter));
+      const about = blockedFor > 0 ? { quotas: undefined, cost: 0 } : { quotas, cost };
+      remember(key, decision, retryAfter, about);
+    },
+    recallOnFailure: (asked) => {
+      const denial = find(asked);
+      if (denial === undefined) return undefined;
+      denial.isBeingAsked = false;
+      return later(denial.decision, now() - denial.since);
+    },
+    block: (key, duration) => {
+      const decision = { admitted: false, blockedFor: duration, contended: false, standings: [] };
+      remember(key, decision, duration, { quotas: undefined, cost: 0 });
+    },
+    forget: (key) => void denials.delete(key),
+  };
+}
