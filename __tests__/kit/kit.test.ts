@@ -93,15 +93,14 @@ describe("createKit()", () => {
     channel("express-redis-kit:limited").subscribe(subscriber);
     const listener = (detail: KitEvents["limited"]) => void seen.push(detail);
     kit.on("limited", listener);
-    const app = express().use(kit.rateLimit({ limit: 1 }), (_req, res) => {
-      res.end();
-    });
-    await request(app).get("/").expect(200);
-    await request(app).get("/").expect(429);
-    expect(seen).toEqual([{ type: "api", policies: ["api"], retryAfter: expect.any(Number) }]);
+    const app = express().use(kit.rateLimit({ limit: 0, by: (req) => req.url }));
+    await request(app).get("/a").expect(429);
+    const event = { type: "api", key: "ratelimit:api:%2Fa", policies: ["api"], repeats: 0 };
+    expect(seen).toEqual([{ ...event, retryAfter: expect.any(Number) }]);
     expect(published).toEqual(seen);
     kit.off("limited", listener);
-    await request(app).get("/").expect(429);
+    await request(app).get("/b").expect(429);
+    expect(published).toHaveLength(2);
     expect(seen).toHaveLength(1);
     channel("express-redis-kit:limited").unsubscribe(subscriber);
   });
