@@ -64,6 +64,9 @@ export function createCounter(
     );
   };
   const ask = async (on: Connection, asks: readonly Ask[], mode: Mode): Promise<Answer[]> => {
+    if (asks.length === 1) {
+      return [{ ...asks[0]!, decision: await algorithm.take(on, asks[0]!, mode), on }];
+    }
     const { answers, failure } = await askAll(algorithm, on, asks, mode);
     if (failure || !answers.every(({ decision }) => decision.admitted)) {
       void settle(answers, mode === "hold" ? "release" : "undo");
@@ -112,11 +115,12 @@ function refusals(
   on: Connection,
   recall: (asked: Asked) => Decision | undefined,
 ): Answer[] | undefined {
-  const answers = asks.flatMap((each) => {
+  let answers: Answer[] | undefined;
+  for (const each of asks) {
     const decision = recall(each);
-    return decision ? [{ ...each, decision, on }] : [];
-  });
-  return answers.length > 0 ? answers : undefined;
+    if (decision) (answers ??= []).push({ ...each, decision, on });
+  }
+  return answers;
 }
 
 function unavailable(cause: unknown): KitError {

@@ -64,16 +64,19 @@ function isSame(one: readonly Quota[], other: readonly Quota[]): boolean {
   });
 }
 
-/** The times of a decision, as they are some milliseconds later. */
-function later({ blockedFor, standings, ...rest }: Decision, passed: number): Decision {
+/** A refusal with its times as they are some milliseconds later. */
+function later({ blockedFor, standings }: Decision, passed: number): Decision {
   const shift = (time: number) => (time > 0 ? Math.max(1, Math.ceil(time - passed)) : 0);
   return {
-    ...rest,
+    admitted: false,
+    contended: false,
     blockedFor: shift(blockedFor),
-    standings: standings.map((standing) => ({
-      ...standing,
-      reset: shift(standing.reset),
-      retryAfter: shift(standing.retryAfter),
+    standings: standings.map(({ used, remaining, reset, retryAfter, token }) => ({
+      used,
+      remaining,
+      reset: shift(reset),
+      retryAfter: shift(retryAfter),
+      token,
     })),
   };
 }

@@ -41,18 +41,14 @@ function eachOf(identities: Identities): string[][] {
 }
 
 /** Reads who sent a request. */
-export async function senderOf(
+function senderOf(
   { config, notices }: Context,
   plan: LimiterPlan,
   request: Request,
-  response: Response,
-): Promise<Sender> {
-  const { ipv6Subnet: subnet } = plan;
-  const address = addressIdentity(
-    clientAddress(request, config.trust),
-    typeof subnet === "function" ? parseSubnet(await subnet(request, response)) : subnet,
-  );
-  if (plan.policies.length === 1) return { address, accounts: [] };
+  subnet: number | false | undefined,
+): Sender {
+  const address = addressIdentity(clientAddress(request, config.trust), subnet);
+  if (!plan.isAuth) return { address, accounts: NONE };
   const accounts = normalizeAccounts(plan.account(request));
   if (accounts.length === 0) {
     notices.add(
@@ -62,15 +58,15 @@ export async function senderOf(
   return { address, accounts };
 }
 
+const NONE: readonly string[] = [];
+
 /** The identities of a request that a policy counts: none, one, or several. */
-async function identitiesOf(
-  policy: Policy,
-  plan: LimiterPlan,
+function identitiesOf(
+  { by }: Policy,
   { address, accounts }: Sender,
-  request: Request,
-  response: Response,
-): Promise<readonly (readonly string[])[]> {
-  switch (policy.by) {
+  own: readonly (readonly string[])[] | undefined,
+): readonly (readonly string[])[] {
+  switch (by) {
     case "address":
       return [[address]];
     case "account":
@@ -78,39 +74,48 @@ async function identitiesOf(
     case "address-and-account":
       return accounts.map((account) => [address, account]);
     default:
-      return plan.identitiesOf ? eachOf(await plan.identitiesOf(request, response)) : [[address]];
+      return own ?? [[address]];
   }
 }
 
-/** Evaluates identities, quotas and cost, once a request. A policy whose identity is missing asks nothing. */
-export async function asksOf(
-  { keys }: Context,
+/** A request's sender and the keys that it is held against. */
+export interface Questions {
+  readonly sender: Sender;
+  readonly asks: readonly Ask[];
+}
+
+/**
+ * Evaluates identities, quotas and cost, once a request. A policy whose identity is missing asks nothing.
+ *
+ * Nothing is awaited but the application's own functions: most limiters have none.
+ */
+export async function questionsOf(
+  context: Context,
   plan: LimiterPlan,
-  sender: Sender,
   request: Request,
   response: Response,
-): Promise<Ask[]> {
-  const cost =
-    typeof plan.cost === "function"
-      ? parseCount("cost()", await plan.cost(request, response), 0)
-      : plan.cost;
-  const asks = plan.policies.map(async (policy): Promise<Ask[]> => {
-    const identities = await identitiesOf(policy, plan, sender, request, response);
-    const { type } = policy;
-    const quotas =
-      typeof policy.quotas === "function" ? await policy.quotas(request, response) : policy.quotas;
-    const name =
-      typeof policy.name === "function"
-        ? parseIdentifier(await policy.name(request, response))
-        : policy.name;
-    const names = namesOf(name, quotas);
-    return identities.map((identity) => ({
-      type,
-      names,
-      key: keys.rateLimit(type, identity),
-      quotas,
-      cost,
-    }));
-  });
-  return (await Promise.all(asks)).flat();
+): Promise<Questions> {
+  const { ipv6Subnet, cost } = plan;
+  const subnet =
+    typeof ipv6Subnet === "function"
+      ? parseSubnet(await ipv6Subnet(request, response))
+      : ipv6Subnet;
+  const sender = senderOf(context, plan, request, subnet);
+  const own = plan.identitiesOf && eachOf(await plan.identitiesOf(request, response));
+  const price =
+    typeof cost === "function" ? parseCount("cost()", await cost(request, response), 0) : cost;
+  const asks: Ask[] = [];
+  for (const policy of plan.policies) {
+    const { type, quotas, name } = policy;
+    /* oxlint-disable eslint/no-await-in-loop -- only the first policy has functions */
+    const current = typeof quotas === "function" ? await quotas(request, response) : quotas;
+    const called = typeof name === "function" ? await name(request, response) : name;
+    /* oxlint-enable eslint/no-await-in-loop */
+    const names = policy.names ?? namesOf(parseIdentifier(called), current);
+    for (const identity of identitiesOf(policy, sender, own)) {
+      const key = context.keys.rateLimit(type, identity);
+      asks.push({ type, names, key, quotas: current, cost: price });
+    }
+  }
+  return { sender, asks };
 }

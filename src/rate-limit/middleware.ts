@@ -15,11 +15,11 @@ import {
   writeHeaders,
   writeRetryAfter,
 } from "./headers.ts";
-import { asksOf, type Sender, senderOf } from "./identities.ts";
+import { questionsOf, type Sender } from "./identities.ts";
 import { createOperations, type RateLimitOperations } from "./operations.ts";
 import type { RateLimitOptions } from "./options.ts";
 import { type LimiterPlan, planLimiter, shellOptionsOf } from "./plan.ts";
-import { refuse, sendMessage, turnAway } from "./refusal.ts";
+import { createRefuse, sendMessage, turnAway } from "./refusal.ts";
 import { refusalReportsOf } from "./refusal-reports.ts";
 import { register } from "./register.ts";
 import { markRefused, settleAfter } from "./settlement.ts";
@@ -100,6 +100,7 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   const checks = createChecks(context, plan);
   const tell = createTelling(context, plan);
   const refuseWith = createRefusal(plan);
+  const { skip } = plan.options;
 
   /** Counts a request, and answers it where it is refused. */
   const isPassing = async (
@@ -107,14 +108,15 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     response: Response,
     next: (error?: unknown) => void,
   ): Promise<boolean> => {
-    if (await plan.options.skip?.(request, response)) return true;
-    const sender = await senderOf(context, plan, request, response);
-    const asks = await asksOf(context, plan, sender, request, response);
+    if (skip && (await skip(request, response))) return true;
+    const { sender, asks } = await questionsOf(context, plan, request, response);
     checks.asks(request, asks);
     const answers = await counter.take(asks, plan.isHeld ? "hold" : "take");
     if (answers === undefined || answers.length === 0) return true;
     const rows = rowsOf(answers);
-    Object.assign(request, { [plan.propertyName]: new RateLimitInfo(strictest(rows)) });
+    (request as unknown as Record<string, RateLimitInfo>)[plan.propertyName] = new RateLimitInfo(
+      strictest(rows),
+    );
     if (!plan.shadow) writeHeaders(response, rows, plan.headers, plan.legacyHeaders);
     if (answers.every(({ decision }) => decision.admitted)) {
       const onCounted = () => tell.failed(sender);
@@ -126,8 +128,21 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     if (!plan.shadow) await refuseWith(request, response, next, rows);
     return plan.shadow;
   };
+  const limit = async (
+    request: Request,
+    response: Response,
+    next: (error?: unknown) => void,
+  ): Promise<void> => {
+    let isGoingOn: boolean;
+    try {
+      isGoingOn = await isPassing(request, response, next);
+    } catch (error) {
+      return next(error);
+    }
+    if (isGoingOn) next();
+  };
 
-  return async function rateLimit(request, response, next) {
+  return function rateLimit(request, response, next) {
     checks.request(request);
     if (plan.verdict) {
       const address = clientAddress(request, config.trust);
@@ -139,13 +154,7 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
         return markRefused(response);
       }
     }
-    let isGoingOn: boolean;
-    try {
-      isGoingOn = await isPassing(request as Request, response as Response, next);
-    } catch (error) {
-      return next(error);
-    }
-    if (isGoingOn) next();
+    void limit(request as Request, response as Response, next);
   };
 }
 
@@ -177,6 +186,7 @@ function createTelling(context: Context, plan: LimiterPlan) {
 function createRefusal(plan: LimiterPlan) {
   const { message, handler, retryAfter: ownRetryAfter } = plan.options;
   const shellOptions = Object.freeze(shellOptionsOf(plan));
+  const refuse = createRefuse(plan.statusCode);
   return async (
     request: Request,
     response: Response,
@@ -187,7 +197,7 @@ function createRefusal(plan: LimiterPlan) {
       typeof ownRetryAfter === "function" ? await ownRetryAfter(request, response) : ownRetryAfter;
     writeRetryAfter(response, own === undefined ? retryAfterOf(rows) : own * 1000);
     if (handler) await Promise.resolve(handler(request, response, next, shellOptions));
-    else if (message === undefined) refuse(request, response, rows, plan.statusCode);
+    else if (message === undefined) refuse(request, response, rows);
     else await sendMessage(request, response, message, plan.statusCode);
     if (response.headersSent) markRefused(response);
   };

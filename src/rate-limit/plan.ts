@@ -13,7 +13,7 @@ import type {
   RedisErrorPolicy,
 } from "./options.ts";
 import { checkTypes, parseChecks, parseType } from "./option-types.ts";
-import { notWithFixedWindow, onlyOne, parseQuotas, type Quotas } from "./quotas.ts";
+import { namesOf, notWithFixedWindow, onlyOne, parseQuotas, type Quotas } from "./quotas.ts";
 import { parseSuspicion, type Thresholds } from "./suspicion.ts";
 
 /** One counter that a request is held against. */
@@ -23,6 +23,8 @@ export interface Policy {
   /** What draft 8's header fields call it. */
   readonly name: string | NonNullable<RateLimitOptions["identifier"]>;
   readonly quotas: Quotas;
+  /** What the header fields call each quota, where that does not depend on the request. */
+  readonly names: readonly string[] | undefined;
   /** Which of the request's identities make the key; nothing where one is missing. */
   readonly by: "identity" | "address" | "account" | "address-and-account";
 }
@@ -30,6 +32,8 @@ export interface Policy {
 /** A limiter's options, resolved. */
 export interface LimiterPlan {
   readonly policies: readonly Policy[];
+  /** Whether it is the auth preset. */
+  readonly isAuth: boolean;
   readonly algorithm: AlgorithmName;
   readonly onRedisError: RedisErrorPolicy;
   readonly headers: HeaderStyle;
@@ -100,12 +104,14 @@ const AUTH = { limit: 10, window: 15 * 60_000 };
 const AUTH_ACCOUNT: Policy = {
   type: "auth-account",
   name: "auth-account",
+  names: ["auth-account"],
   quotas: [{ limit: 100, window: 60 * 60_000, burst: 100 }],
   by: "account",
 };
 const AUTH_ADDRESS: Policy = {
   type: "auth-ip",
   name: "auth-ip",
+  names: ["auth-ip"],
   quotas: [{ limit: 100, window: 15 * 60_000, burst: 100 }],
   by: "address",
 };
@@ -130,10 +136,16 @@ export function planLimiter(
     "token-bucket",
     "fixed-window",
   ] as const);
+  const name = options.identifier ?? type;
+  const quotas = parseQuotas(options, algorithm, isAuth ? AUTH : API);
   const main: Policy = {
     type,
-    name: options.identifier ?? type,
-    quotas: parseQuotas(options, algorithm, isAuth ? AUTH : API),
+    name,
+    quotas,
+    names:
+      typeof name === "function" || typeof quotas === "function"
+        ? undefined
+        : namesOf(name, quotas),
     by: isAuth ? "address-and-account" : "identity",
   };
   const policies = isAuth ? [main, AUTH_ACCOUNT, AUTH_ADDRESS] : [main];
@@ -141,6 +153,7 @@ export function planLimiter(
   const skipSuccessful = options.skipSuccessfulRequests ?? isAuth;
   return Object.freeze({
     policies,
+    isAuth,
     algorithm,
     onRedisError: parseErrorPolicy(options),
     headers: parseHeaders(options.standardHeaders),

@@ -8,46 +8,61 @@ import type { Row } from "./headers.ts";
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
-/** A problem as RFC 9457 describes it, and the line of text that says the same. */
+/** A problem: as RFC 9457 describes it, and as the line of text that says the same. */
 interface Problem {
-  readonly title: string;
+  readonly json: string;
   readonly text: string;
-  /** Members of the JSON beside `title` and `status`; without a `type`, it is `about:blank`. */
-  readonly members?: object;
 }
 
 /** Answers a request that one of the limits refused. */
-export function refuse(
+export type Refuse = (
   request: IncomingMessage,
   response: ServerResponse,
   rows: readonly Row[],
-  status: number,
-): void {
-  const refusing = rows.filter(({ isRefusing }) => isRefusing).map(({ name }) => name);
-  sendProblem(request, response, status, {
-    title: "Too many requests",
-    text: "Too many requests, please try again later.",
-    members: { type: QUOTA_EXCEEDED, "violated-policies": refusing },
-  });
+) => void;
+
+/** Makes what answers a limiter's refusals with one status. */
+export function createRefuse(status: number): Refuse {
+  // A flood is refused by the same policies again and again.
+  let last: Problem | undefined;
+  let lastNames = "";
+  return (request, response, rows) => {
+    const refusing = rows.filter(({ isRefusing }) => isRefusing).map(({ name }) => name);
+    const names = refusing.join();
+    if (last === undefined || names !== lastNames) {
+      const members = { type: QUOTA_EXCEEDED, "violated-policies": refusing };
+      const json = JSON.stringify({ ...members, title: "Too many requests", status });
+      last = { json, text: "Too many requests, please try again later." };
+      lastNames = names;
+    }
+    sendProblem(request, response, status, last);
+  };
 }
+
+/** Without a `type` it is `about:blank`. */
+const FORBIDDEN: Problem = {
+  json: JSON.stringify({ title: "Forbidden", status: 403 }),
+  text: "Forbidden.",
+};
 
 /** Turns a client away whose address the option `deny` names. */
 export function turnAway(request: IncomingMessage, response: ServerResponse): void {
-  sendProblem(request, response, 403, { title: "Forbidden", text: "Forbidden." });
+  sendProblem(request, response, 403, FORBIDDEN);
 }
 
-/** Answers with problem+json (RFC 9457) where the client accepts JSON, with a line of text otherwise. */
+const OFFERED = ["application/problem+json", "application/json", "text/html", "text/plain"];
+
+/** Answers with problem+json where the client accepts JSON, with a line of text otherwise. */
 function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
-  { title, text, members }: Problem,
+  { json, text }: Problem,
 ): void {
   if (response.headersSent) return;
-  const offered = ["application/problem+json", "application/json", "text/html", "text/plain"];
-  const wanted = accepts(request).type(offered);
+  const wanted = accepts(request).type(OFFERED);
   const isJson = wanted === "application/problem+json" || wanted === "application/json";
-  const body = isJson ? JSON.stringify({ ...members, title, status }) : text;
+  const body = isJson ? json : text;
   response.statusCode = status;
   response.setHeader("Cache-Control", "no-store");
   response.setHeader(

@@ -1,5 +1,5 @@
 /** The script that counts a request on a key: all of its quotas admit it, or none counts it. */
-import { defineScript, type Script } from "../../connection/script.ts";
+import { type Argument, defineScript, type Script } from "../../connection/script.ts";
 import type { Decision, Mode, Quota, Standing } from "./algorithm.ts";
 import { luaOf, type Meter, type MeterKind, type OpenKey, openKey } from "./meter.ts";
 
@@ -122,12 +122,10 @@ function decisionOf(raw: unknown): Decision {
 }
 
 /** The arguments of {@link takeScript}. */
-export function takeArguments(
-  quotas: readonly Quota[],
-  cost: number,
-  mode: Mode,
-): (string | number)[] {
-  return [cost, mode, ...quotas.flatMap(({ limit, window, burst }) => [limit, window, burst])];
+export function takeArguments(quotas: readonly Quota[], cost: number, mode: Mode): Argument[] {
+  const numbers: Argument[] = [cost, mode];
+  for (const { limit, window, burst } of quotas) numbers.push(limit, window, burst);
+  return numbers;
 }
 
 function quotasOf(numbers: readonly number[]): Quota[] {
