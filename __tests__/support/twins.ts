@@ -23,7 +23,7 @@ export interface Twins {
 type Held = { value: string | null; ttl: number };
 
 /** `redis.call('TIME')` becomes the test's time; a TTL that the Lua sets or reads, as the twin sees it. */
-function underTestClock(lua: string, now: number): string {
+export function underTestClock(lua: string, now: number): string {
   const time = `{ '${Math.floor(now / 1000)}', '${(now % 1000) * 1000}' }`;
   return lua
     .replaceAll("redis.call('TIME')", time)

@@ -99,10 +99,11 @@ function quotaOf(
   where: string,
 ): Quota {
   const most = parseCount(`${where}limit`, limit, 0);
+  const atOnce = burst === undefined ? most : parseCount(`${where}burst`, burst, 1);
   const quota = {
     limit: most,
     window: parseDuration(`${where}window`, window),
-    burst: burst === undefined ? most : parseCount(`${where}burst`, burst, 1),
+    burst: most === 0 ? 0 : atOnce, // Nothing is allowed, so nothing at once either.
   };
   // Levels are counted in requests × milliseconds, and have to stay whole numbers.
   if (Number.isSafeInteger(Math.max(quota.limit, quota.burst) * quota.window)) return quota;

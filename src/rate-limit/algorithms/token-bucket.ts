@@ -42,6 +42,7 @@ end
   count: (meter, { window }, _token, cost) => {
     meter.debt = Math.max(0, meter.debt + cost * window);
   },
+  // A limit that has become 0 pays nothing back; the rest is forgotten after a window.
   wait: (_meter, { limit, window }, _now, excess) =>
     limit > 0 ? Math.ceil(excess / limit) : window,
   reset: (meter, quota, now) => kind.wait(meter, quota, now, meter.debt),
