@@ -94,7 +94,8 @@ describe("the most that an attacker who knows the windows gets through", () => {
     found.push(`${name.padEnd(16)}${cells.join("")}`);
     for (const [span, count] of worst) expect(count).toBeLessThanOrEqual(bound(span));
     // The search is good enough to find what is known: twice the limit at a fixed window's edge.
-    if (algorithm === fixedWindow) expect(worst.get(WINDOW / 10)).toBeGreaterThanOrEqual(2 * LIMIT - 1);
+    if (algorithm === fixedWindow)
+      expect(worst.get(WINDOW / 10)).toBeGreaterThanOrEqual(2 * LIMIT - 1);
     else expect(worst.get(WINDOW / 10)).toBeGreaterThanOrEqual(LIMIT);
   });
 

@@ -141,19 +141,17 @@ function known(context: Context, type: string): Meaning {
 /** Addresses and accounts in the spelling that they are counted in. */
 function identityOf(id: IdentityValue, meaning: Meaning | undefined): string[] {
   const parts = segmentsOf(id);
-  const address = (part: string) => addressIdentity(part, meaning?.ipv6Subnet);
-  switch (meaning?.by) {
-    case "identity":
-    case "address":
-      return parts.map(address);
-    case "account":
-      return parts.flatMap((part) => normalizeAccounts(part));
-    case "address-and-account":
-      if (parts.length !== 2) throw invalidOption("id", id, "an address and an account");
-      return [address(parts[0]!), ...normalizeAccounts(parts[1])];
-    default:
-      return parts;
-  }
+  const spellings: Readonly<Record<string, (part: string) => string | undefined>> = {
+    address: (part) => addressIdentity(part, meaning?.ipv6Subnet),
+    account: (part) => normalizeAccounts(part)[0],
+  };
+  // `by: identity` is the address, too, where the limiter has no function of its own.
+  const wanted = meaning?.by?.replace("identity", "address").split("-and-");
+  if (wanted === undefined) return parts;
+  const spelt = wanted.map((name, index) => spellings[name]!(parts[index] ?? ""));
+  const isComplete = parts.length === wanted.length && spelt.every((part) => part !== undefined);
+  if (isComplete) return spelt;
+  throw invalidOption("id", id, wanted.map((name) => `an ${name}`).join(" and "));
 }
 
 async function quotasFor(
