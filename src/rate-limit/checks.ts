@@ -11,8 +11,8 @@ export interface Checks {
   asks(request: IncomingMessage, asks: readonly Ask[]): void;
 }
 
-/** An address that no proxy has: whoever trusts it trusts everybody. (Discard prefix, RFC 6666.) */
-const NOBODY = "100::1";
+/** An address that no proxy has (discard prefix, RFC 6666), farther away than any proxy is: whoever trusts it trusts everybody. */
+const NOBODY = ["100::1", 100] as const;
 
 /** Which of its keys a request was counted on, in development. */
 const counted = new WeakMap<IncomingMessage, Set<string>>();
@@ -53,7 +53,7 @@ export function createChecks(context: Context, plan: LimiterPlan): Checks {
     request: (request: KnownRequest) => {
       if (!isTrustChecked) {
         isTrustChecked = true;
-        if (trustOf(request, config.trust)(NOBODY, 0)) warn(TRUSTS_EVERYBODY);
+        if (trustOf(request, config.trust)(...NOBODY)) warn(TRUSTS_EVERYBODY);
       }
       if (!isForwardedChecked && request.headers["x-forwarded-for"] !== undefined) {
         isForwardedChecked = true;
