@@ -1,5 +1,6 @@
-/** One stack of middlewares under Express 5, Express 4 and plain node:http. */
+/** One stack of middlewares under Express 5, Express 4, connect and plain node:http. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import connect from "connect";
 import express from "express";
 import express4 from "express4";
 import type { Middleware } from "express-redis-kit";
@@ -58,12 +59,15 @@ function fail(response: ServerResponse, error: unknown): void {
 /** A way to run a stack. */
 export interface Shell {
   readonly name: string;
+  /** Whether requests are Express's, with its `trust proxy` and the like. */
+  readonly isExpress: boolean;
   listener: (middlewares: readonly Middleware[], handler: Handler) => RequestListener;
 }
 
 function shellOf(name: string, shell: Express): Shell {
   return {
     name,
+    isExpress: true,
     listener: (middlewares, handler) => {
       const app = expressApp(shell);
       app.use(...(middlewares as Parameters<typeof app.use>), handler);
@@ -72,9 +76,21 @@ function shellOf(name: string, shell: Express): Shell {
   };
 }
 
-/** All three, for `describe.each`. */
+const onConnect: Shell = {
+  name: "connect",
+  isExpress: false,
+  listener: (middlewares, handler) => {
+    const app = connect();
+    for (const middleware of middlewares) app.use(middleware);
+    app.use((request, response) => void handler(request, response));
+    return app;
+  },
+};
+
+/** All of them, for `describe.each`. */
 export const SHELLS: readonly Shell[] = [
   shellOf("Express 5", express),
   shellOf("Express 4", express4),
-  { name: "node:http", listener: chain },
+  onConnect,
+  { name: "node:http", isExpress: false, listener: chain },
 ];
