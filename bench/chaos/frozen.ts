@@ -63,11 +63,11 @@ function recoveryOf(exchanges: readonly Exchange[], thawedAt: number): number {
   return Math.min(...normal.map(({ sentAt, took }) => sentAt + took)) - thawedAt;
 }
 
-/** What the limiters counted: the kit's key holds `start current previous held`, the other's a number. */
+/** What the limiters counted: the kit's key holds a meter, the other's a number. */
 async function countedBy({ client }: RedisServer, app: Kind): Promise<number> {
   const keys = await client.keys(app === "kit" ? "ratelimit:*" : "rl:*");
   const values = await Promise.all(keys.map((key) => client.get(key)));
-  const counts = values.map((value) => Number(app === "kit" ? value?.split(" ")[1] : value));
+  const counts = values.map((value) => Number(app === "kit" ? value?.split(" ")[5] : value));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
