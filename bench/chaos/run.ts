@@ -6,6 +6,7 @@ import { blackHole } from "./black-hole.ts";
 import { blocked } from "./blocked.ts";
 import { cluster } from "./cluster.ts";
 import { frozen } from "./frozen.ts";
+import { limits } from "./limits.ts";
 import type { Scenario } from "./scenario.ts";
 import { sentinel } from "./sentinel.ts";
 
@@ -16,6 +17,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   cluster,
   sentinel,
   blocked,
+  limits,
 };
 
 const { values, positionals } = parseArgs({

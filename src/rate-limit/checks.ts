@@ -36,7 +36,7 @@ export function createChecks(context: Context, plan: LimiterPlan): Checks {
     texts.add(text);
     (plan.options.logger ?? config.logger).warn(`express-redis-kit: ${text}`);
   };
-  const { type } = plan.policies[0]!;
+  const { type } = plan.main;
   if (isDevelopment && plan.checks("creationStack") && isHandling()) {
     warn(
       `rateLimit('${type}') was called while a request was being handled: make a limiter once, beside the app, and pass it to the route. One made for each request remembers no refusals.`,

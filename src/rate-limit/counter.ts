@@ -15,7 +15,8 @@ export interface Ask extends Asked {
 }
 
 /** What one key answered, and which connection counted it. */
-export interface Answer extends Ask {
+export interface Answer {
+  readonly ask: Ask;
   readonly decision: Decision;
   readonly on: Connection;
 }
@@ -56,16 +57,16 @@ export function createCounter(
   const settle: Counter["settle"] = async (answers, outcome) => {
     const admitted = answers.filter(({ decision }) => decision.admitted);
     await Promise.all(
-      admitted.map((answer) =>
+      admitted.map(({ ask: asked, decision, on }) =>
         algorithm
-          .settle(answer.on, answer, answer.decision, outcome)
+          .settle(on, asked, decision, outcome)
           .catch((error: unknown) => report(error, "settling a rate limit")),
       ),
     );
   };
   const ask = async (on: Connection, asks: readonly Ask[], mode: Mode): Promise<Answer[]> => {
     if (asks.length === 1) {
-      return [{ ...asks[0]!, decision: await algorithm.take(on, asks[0]!, mode), on }];
+      return [{ ask: asks[0]!, decision: await algorithm.take(on, asks[0]!, mode), on }];
     }
     const { answers, failure } = await askAll(algorithm, on, asks, mode);
     if (failure || !answers.every(({ decision }) => decision.admitted)) {
@@ -81,7 +82,7 @@ export function createCounter(
       for (const each of asks) denials.asking(each);
       try {
         const answers = await ask(connection, asks, mode);
-        for (const answer of answers) denials.learn(answer, answer.decision);
+        for (const answer of answers) denials.learn(answer.ask, answer.decision);
         return answers;
       } catch (error) {
         report(error, "rate limit");
@@ -104,7 +105,7 @@ async function askAll(
 ): Promise<{ answers: Answer[]; failure: PromiseRejectedResult | undefined }> {
   const outcomes = await Promise.allSettled(asks.map((each) => algorithm.take(on, each, mode)));
   const answers = outcomes.flatMap((outcome, index) =>
-    outcome.status === "fulfilled" ? [{ ...asks[index]!, decision: outcome.value, on }] : [],
+    outcome.status === "fulfilled" ? [{ ask: asks[index]!, decision: outcome.value, on }] : [],
   );
   return { answers, failure: outcomes.find((outcome) => outcome.status === "rejected") };
 }
@@ -118,7 +119,7 @@ function refusals(
   let answers: Answer[] | undefined;
   for (const each of asks) {
     const decision = recall(each);
-    if (decision) (answers ??= []).push({ ...each, decision, on });
+    if (decision) (answers ??= []).push({ ask: each, decision, on });
   }
   return answers;
 }

@@ -1,65 +1,9 @@
 /** The RateLimit header fields, in the spellings of three drafts and the older X- ones. */
 import type { ServerResponse } from "node:http";
-import type { Quota, Standing } from "./algorithms/algorithm.ts";
-import type { Answer } from "./counter.ts";
 import type { HeaderStyle } from "./options.ts";
-
-/** One quota's answer under its name. */
-export interface Row {
-  readonly name: string;
-  readonly key: string;
-  readonly quota: Quota;
-  readonly standing: Standing;
-  /** Whether this quota refuses, or its key is blocked. */
-  readonly isRefusing: boolean;
-}
+import { resetOf, type Row, strictest } from "./rows.ts";
 
 const seconds = (milliseconds: number): number => Math.max(0, Math.ceil(milliseconds / 1000));
-
-/** The quotas of all answers. */
-export function rowsOf(answers: readonly Answer[]): Row[] {
-  return answers.flatMap(({ key, names, quotas, decision: { blockedFor, standings } }) =>
-    quotas.map((quota, index): Row => {
-      const standing = standings[index] ?? NOTHING_KNOWN;
-      const name = names[index]!;
-      if (blockedFor === 0) {
-        return { name, key, quota, standing, isRefusing: standing.retryAfter > 0 };
-      }
-      const retryAfter = Math.max(blockedFor, standing.retryAfter);
-      return {
-        name,
-        key,
-        quota,
-        standing: { ...standing, remaining: 0, retryAfter },
-        isRefusing: true,
-      };
-    }),
-  );
-}
-
-/** Of a block that this process remembers, the counts are not known. */
-const NOTHING_KNOWN: Standing = { used: 0, remaining: 0, reset: 0, retryAfter: 0, token: 0 };
-
-/** The quota that will stop a client first. */
-export function strictest(rows: readonly Row[]): Row {
-  return rows.reduce((worst, row) => {
-    const isWorse =
-      row.isRefusing === worst.isRefusing
-        ? row.standing.remaining < worst.standing.remaining
-        : row.isRefusing;
-    return isWorse ? row : worst;
-  });
-}
-
-/** Milliseconds until the client may try again: the longest that any refusing quota asks for. */
-export function retryAfterOf(rows: readonly Row[]): number {
-  return Math.max(0, ...rows.map(({ standing }) => standing.retryAfter));
-}
-
-/** Milliseconds until a quota admits more. */
-export function resetOf({ isRefusing, standing }: Row): number {
-  return isRefusing ? standing.retryAfter : standing.reset;
-}
 
 /** Several limiters of one route share one list-valued field (RFC 9110, section 5.3). */
 function append(response: ServerResponse, name: string, value: string): void {

@@ -1,15 +1,14 @@
-/** Whom a request counts for, and for how much: the keys that it is held against. */
-import type { Request, Response } from "express";
+/** Whom a request counts for: the keys that it is held against. */
+import type { Request } from "express";
 import type { Context } from "../context.ts";
 import { addressIdentity, clientAddress } from "../request.ts";
 import { idText } from "../id-text.ts";
 import { normalizeAccounts } from "./account.ts";
 import type { Ask } from "./counter.ts";
-import { invalidOption, parseCount } from "../validate.ts";
-import type { Identities, IdentityValue } from "./options.ts";
-import { parseIdentifier, parseSubnet } from "./option-types.ts";
-import type { LimiterPlan, Policy } from "./plan.ts";
-import { namesOf } from "./quotas.ts";
+import { invalidOption } from "../validate.ts";
+import type { IdentityValue } from "./options.ts";
+import type { FixedPolicy, LimiterPlan } from "./plan.ts";
+import type { Terms } from "./terms.ts";
 
 /** Who sent a request, as far as a limiter looks at it. */
 export interface Sender {
@@ -32,8 +31,8 @@ export function segmentsOf(identity: IdentityValue): string[] {
   return [identity].flat().map(identityText);
 }
 
-/** Each identity once. */
-function eachOf(identities: Identities): string[][] {
+/** What `by` answered: each identity once, as the segments of its key. */
+export function eachOf(identities: unknown): string[][] {
   if (!Array.isArray(identities)) return [[identityText(identities)]];
   if (identities.length === 0) throw invalidOption(ASKED, identities, "at least one identity");
   const segments = (identities as readonly IdentityValue[]).map(segmentsOf);
@@ -41,7 +40,7 @@ function eachOf(identities: Identities): string[][] {
 }
 
 /** Reads who sent a request. */
-function senderOf(
+export function senderOf(
   { config, notices }: Context,
   plan: LimiterPlan,
   request: Request,
@@ -62,7 +61,7 @@ const NONE: readonly string[] = [];
 
 /** The identities of a request that a policy counts: none, one, or several. */
 function identitiesOf(
-  { by }: Policy,
+  { by }: FixedPolicy,
   { address, accounts }: Sender,
   own: readonly (readonly string[])[] | undefined,
 ): readonly (readonly string[])[] {
@@ -78,44 +77,15 @@ function identitiesOf(
   }
 }
 
-/** A request's sender and the keys that it is held against. */
-export interface Questions {
-  readonly sender: Sender;
-  readonly asks: readonly Ask[];
-}
-
-/**
- * Evaluates identities, quotas and cost, once a request. A policy whose identity is missing asks nothing.
- *
- * Nothing is awaited but the application's own functions: most limiters have none.
- */
-export async function questionsOf(
-  context: Context,
-  plan: LimiterPlan,
-  request: Request,
-  response: Response,
-): Promise<Questions> {
-  const { ipv6Subnet, cost } = plan;
-  const subnet =
-    typeof ipv6Subnet === "function"
-      ? parseSubnet(await ipv6Subnet(request, response))
-      : ipv6Subnet;
-  const sender = senderOf(context, plan, request, subnet);
-  const own = plan.identitiesOf && eachOf(await plan.identitiesOf(request, response));
-  const price =
-    typeof cost === "function" ? parseCount("cost()", await cost(request, response), 0) : cost;
+/** The keys that a request is held against. A policy whose identity is missing asks nothing. */
+export function asksOf({ keys }: Context, terms: Terms, sender: Sender): readonly Ask[] {
+  const { policies, cost } = terms;
   const asks: Ask[] = [];
-  for (const policy of plan.policies) {
-    const { type, quotas, name } = policy;
-    /* oxlint-disable eslint/no-await-in-loop -- only the first policy has functions */
-    const current = typeof quotas === "function" ? await quotas(request, response) : quotas;
-    const called = typeof name === "function" ? await name(request, response) : name;
-    /* oxlint-enable eslint/no-await-in-loop */
-    const names = policy.names ?? namesOf(parseIdentifier(called), current);
-    for (const identity of identitiesOf(policy, sender, own)) {
-      const key = context.keys.rateLimit(type, identity);
-      asks.push({ type, names, key, quotas: current, cost: price });
+  for (const policy of policies) {
+    const { type, names, quotas } = policy;
+    for (const identity of identitiesOf(policy, sender, terms.identities)) {
+      asks.push({ type, names, key: keys.rateLimit(type, identity), quotas, cost });
     }
   }
-  return { sender, asks };
+  return asks;
 }

@@ -6,24 +6,18 @@ import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import { createChecks } from "./checks.ts";
 import { createCounter } from "./counter.ts";
-import {
-  retryAfterOf,
-  resetOf,
-  type Row,
-  rowsOf,
-  strictest,
-  writeHeaders,
-  writeRetryAfter,
-} from "./headers.ts";
-import { questionsOf, type Sender } from "./identities.ts";
+import { writeHeaders, writeRetryAfter } from "./headers.ts";
+import { asksOf, type Sender, senderOf } from "./identities.ts";
 import { createOperations, type RateLimitOperations } from "./operations.ts";
 import type { RateLimitOptions } from "./options.ts";
 import { type LimiterPlan, planLimiter, shellOptionsOf } from "./plan.ts";
 import { createRefuse, sendMessage, turnAway } from "./refusal.ts";
 import { refusalReportsOf } from "./refusal-reports.ts";
 import { register } from "./register.ts";
+import { resetOf, retryAfterOf, type Row, rowsOf, strictest } from "./rows.ts";
 import { markRefused, settleAfter } from "./settlement.ts";
 import { createSuspicion } from "./suspicion.ts";
+import { createTerms } from "./terms.ts";
 
 /** A limiter; beside the middleware it has what express-rate-limit's has. */
 export interface RateLimitMiddleware extends Middleware {
@@ -72,7 +66,7 @@ export function createRateLimit(context: Context): RateLimit {
   ): RateLimitMiddleware => {
     const plan = planLimiter(first, second);
     const { algorithm, identitiesOf, ipv6Subnet } = plan;
-    for (const { type, quotas, by } of plan.policies) {
+    for (const { type, quotas, by } of [plan.main, ...plan.further]) {
       register(context, type, {
         algorithm,
         quotas,
@@ -80,7 +74,7 @@ export function createRateLimit(context: Context): RateLimit {
         ipv6Subnet: typeof ipv6Subnet === "function" ? undefined : ipv6Subnet,
       });
     }
-    const { type } = plan.policies[0]!;
+    const { type } = plan.main;
     return Object.assign(limiterOf(context, plan), {
       resetKey: async (key: string) => void (await operations.reset(type, key)),
       getKey: async (key: string) => {
@@ -100,16 +94,15 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   const checks = createChecks(context, plan);
   const tell = createTelling(context, plan);
   const refuseWith = createRefusal(plan);
+  const termsOf = createTerms(plan);
   const { skip } = plan.options;
 
   /** Counts a request, and answers it where it is refused. */
-  const isPassing = async (
-    request: Request,
-    response: Response,
-    next: (error?: unknown) => void,
-  ): Promise<boolean> => {
+  const isPassing = async (request: Request, response: Response, next: Next): Promise<boolean> => {
     if (skip && (await skip(request, response))) return true;
-    const { sender, asks } = await questionsOf(context, plan, request, response);
+    const terms = typeof termsOf === "function" ? await termsOf(request, response) : termsOf;
+    const sender = senderOf(context, plan, request, terms.ipv6Subnet);
+    const asks = asksOf(context, terms, sender);
     checks.asks(request, asks);
     const answers = await counter.take(asks, plan.isHeld ? "hold" : "take");
     if (answers === undefined || answers.length === 0) return true;
@@ -128,20 +121,6 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     if (!plan.shadow) await refuseWith(request, response, next, rows);
     return plan.shadow;
   };
-  const limit = async (
-    request: Request,
-    response: Response,
-    next: (error?: unknown) => void,
-  ): Promise<void> => {
-    let isGoingOn: boolean;
-    try {
-      isGoingOn = await isPassing(request, response, next);
-    } catch (error) {
-      return next(error);
-    }
-    if (isGoingOn) next();
-  };
-
   return function rateLimit(request, response, next) {
     checks.request(request);
     if (plan.verdict) {
@@ -154,14 +133,32 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
         return markRefused(response);
       }
     }
-    void limit(request as Request, response as Response, next);
+    void goOn(isPassing, request as Request, response as Response, next);
   };
+}
+
+type Next = (error?: unknown) => void;
+
+/** Goes on where a limiter lets a request pass, and with the error where it fails. */
+async function goOn(
+  isPassing: (request: Request, response: Response, next: Next) => Promise<boolean>,
+  request: Request,
+  response: Response,
+  next: Next,
+): Promise<void> {
+  let isGoingOn: boolean;
+  try {
+    isGoingOn = await isPassing(request, response, next);
+  } catch (error) {
+    return next(error);
+  }
+  if (isGoingOn) next();
 }
 
 /** What a limiter tells of: refusals, denied addresses, failed sign-ins. */
 function createTelling(context: Context, plan: LimiterPlan) {
   const report = refusalReportsOf(context);
-  const { type } = plan.policies[0]!;
+  const { type } = plan.main;
   const suspect = plan.suspicion && createSuspicion(plan.suspicion, context.events, type);
   const failed = ({ address, accounts }: Sender): void => suspect?.(address, accounts);
   return {
@@ -190,7 +187,7 @@ function createRefusal(plan: LimiterPlan) {
   return async (
     request: Request,
     response: Response,
-    next: (error?: unknown) => void,
+    next: Next,
     rows: readonly Row[],
   ): Promise<void> => {
     const own =

@@ -9,7 +9,7 @@ import { ALGORITHMS } from "./algorithms/by-name.ts";
 import type { Quota } from "./algorithms/algorithm.ts";
 import { fallbackOf } from "./counter.ts";
 import { denialsOf } from "./denials.ts";
-import { resetOf, retryAfterOf, rowsOf, strictest } from "./headers.ts";
+import { resetOf, retryAfterOf, rowsOf, strictest } from "./rows.ts";
 import { segmentsOf } from "./identities.ts";
 import type { IdentityValue } from "./options.ts";
 import { parseType } from "./option-types.ts";
@@ -91,7 +91,7 @@ export function createOperations(context: Context): RateLimitOperations {
       const algorithm = ALGORITHMS[meaning.algorithm];
       const decision = await algorithm.take(connection, asked, "look");
       const names = namesOf(type, quotas);
-      const rows = rowsOf([{ ...asked, type, names, decision, on: connection }]);
+      const rows = rowsOf([{ ask: { ...asked, type, names }, decision, on: connection }]);
       const windows = rows.map((row): WindowState => ({
         limit: row.quota.limit,
         window: row.quota.window,
@@ -128,8 +128,8 @@ function known(context: Context, type: string): Meaning {
   const meaning = meaningOf(context, type);
   if (meaning !== undefined) return meaning;
   const presets = [planLimiter("api", undefined), planLimiter("auth", undefined)];
-  for (const { algorithm, policies } of presets) {
-    const policy = policies.find((each) => each.type === type);
+  for (const { algorithm, main, further } of presets) {
+    const policy = [main, ...further].find((each) => each.type === type);
     if (policy) return { algorithm, quotas: policy.quotas, by: policy.by };
   }
   throw new KitError("RATE_LIMIT_UNKNOWN_TYPE", {

@@ -4,6 +4,7 @@ import type { Options as ShellOptions } from "express-rate-limit";
 import { KitError } from "../errors.ts";
 import { checkOptions, invalidOption, parseChoice, parseCount, show } from "../validate.ts";
 import { accountsOfBody } from "./account.ts";
+import type { Quota } from "./algorithms/algorithm.ts";
 import { parseAddressLists, type Verdict } from "./address-lists.ts";
 import type {
   AlgorithmName,
@@ -13,7 +14,7 @@ import type {
   RedisErrorPolicy,
 } from "./options.ts";
 import { checkTypes, parseChecks, parseType } from "./option-types.ts";
-import { namesOf, notWithFixedWindow, onlyOne, parseQuotas, type Quotas } from "./quotas.ts";
+import { notWithFixedWindow, onlyOne, parseQuotas, type Quotas } from "./quotas.ts";
 import { parseSuspicion, type Thresholds } from "./suspicion.ts";
 
 /** One counter that a request is held against. */
@@ -23,15 +24,22 @@ export interface Policy {
   /** What draft 8's header fields call it. */
   readonly name: string | NonNullable<RateLimitOptions["identifier"]>;
   readonly quotas: Quotas;
-  /** What the header fields call each quota, where that does not depend on the request. */
-  readonly names: readonly string[] | undefined;
   /** Which of the request's identities make the key; nothing where one is missing. */
   readonly by: "identity" | "address" | "account" | "address-and-account";
 }
 
+/** A policy of which nothing depends on the request. */
+export interface FixedPolicy extends Pick<Policy, "type" | "by"> {
+  readonly quotas: readonly Quota[];
+  /** What the header fields call each quota. */
+  readonly names: readonly string[];
+}
+
 /** A limiter's options, resolved. */
 export interface LimiterPlan {
-  readonly policies: readonly Policy[];
+  readonly main: Policy;
+  /** What else the preset counts on. */
+  readonly further: readonly FixedPolicy[];
   /** Whether it is the auth preset. */
   readonly isAuth: boolean;
   readonly algorithm: AlgorithmName;
@@ -101,16 +109,14 @@ const KNOWN: readonly (keyof RateLimitOptions)[] = [
 
 /** Attempts on one account from one address; on one account from anywhere; from one address. */
 const AUTH = { limit: 10, window: 15 * 60_000 };
-const AUTH_ACCOUNT: Policy = {
+const AUTH_ACCOUNT: FixedPolicy = {
   type: "auth-account",
-  name: "auth-account",
   names: ["auth-account"],
   quotas: [{ limit: 100, window: 60 * 60_000, burst: 100 }],
   by: "account",
 };
-const AUTH_ADDRESS: Policy = {
+const AUTH_ADDRESS: FixedPolicy = {
   type: "auth-ip",
-  name: "auth-ip",
   names: ["auth-ip"],
   quotas: [{ limit: 100, window: 15 * 60_000, burst: 100 }],
   by: "address",
@@ -136,23 +142,18 @@ export function planLimiter(
     "token-bucket",
     "fixed-window",
   ] as const);
-  const name = options.identifier ?? type;
-  const quotas = parseQuotas(options, algorithm, isAuth ? AUTH : API);
   const main: Policy = {
     type,
-    name,
-    quotas,
-    names:
-      typeof name === "function" || typeof quotas === "function"
-        ? undefined
-        : namesOf(name, quotas),
+    name: options.identifier ?? type,
+    quotas: parseQuotas(options, algorithm, isAuth ? AUTH : API),
     by: isAuth ? "address-and-account" : "identity",
   };
-  const policies = isAuth ? [main, AUTH_ACCOUNT, AUTH_ADDRESS] : [main];
+  const further = isAuth ? [AUTH_ACCOUNT, AUTH_ADDRESS] : [];
   const skipFailed = options.skipFailedRequests ?? false;
   const skipSuccessful = options.skipSuccessfulRequests ?? isAuth;
   return Object.freeze({
-    policies,
+    main,
+    further,
     isAuth,
     algorithm,
     onRedisError: parseErrorPolicy(options),
@@ -160,7 +161,7 @@ export function planLimiter(
     legacyHeaders: (onlyOne(options, "legacyHeaders", "headers") as boolean | undefined) ?? false,
     identitiesOf: onlyOne(options, "by", "keyGenerator") as RateLimitOptions["by"],
     ipv6Subnet: options.ipv6Subnet,
-    cost: parseCost(options.cost, algorithm, policies),
+    cost: parseCost(options.cost, algorithm, [main, ...further]),
     shadow: options.shadow ?? false,
     verdict: parseAddressLists(options.allow, options.deny),
     account: options.account ?? accountsOfBody,
@@ -201,7 +202,7 @@ function checkPreset(options: RateLimitOptions, isAuth: boolean): void {
 function parseCost(
   cost: RateLimitOptions["cost"],
   algorithm: AlgorithmName,
-  policies: readonly Policy[],
+  policies: readonly (Policy | FixedPolicy)[],
 ): LimiterPlan["cost"] {
   if (cost === undefined) return 1;
   if (algorithm === "fixed-window") throw notWithFixedWindow("cost");
@@ -230,8 +231,8 @@ function parseHeaders(value: unknown): HeaderStyle {
 }
 
 /** express-rate-limit's options as its callbacks are told of them. */
-export function shellOptionsOf({ options, policies, ...plan }: LimiterPlan): ShellOptions {
-  const quotas = policies[0]!.quotas;
+export function shellOptionsOf({ options, main, ...plan }: LimiterPlan): ShellOptions {
+  const { name, quotas } = main;
   const quota = typeof quotas === "function" ? undefined : quotas[0];
   return {
     ...(options as Partial<ShellOptions>),
@@ -241,7 +242,7 @@ export function shellOptionsOf({ options, policies, ...plan }: LimiterPlan): She
     statusCode: plan.statusCode,
     legacyHeaders: plan.legacyHeaders,
     standardHeaders: plan.headers,
-    identifier: policies[0]!.name,
+    identifier: name,
     requestPropertyName: plan.propertyName,
     skipFailedRequests: plan.skipFailed,
     skipSuccessfulRequests: plan.skipSuccessful,

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import accepts from "accepts";
 import type { Request, Response } from "express";
 import type { Options as ShellOptions } from "express-rate-limit";
-import type { Row } from "./headers.ts";
+import type { Row } from "./rows.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";

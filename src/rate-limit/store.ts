@@ -7,7 +7,7 @@ import type { Quota } from "./algorithms/algorithm.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import { type Answer, type Ask, createCounter } from "./counter.ts";
 import { denialsOf } from "./denials.ts";
-import { resetOf, rowsOf } from "./headers.ts";
+import { resetOf, rowsOf } from "./rows.ts";
 import type { AlgorithmName } from "./options.ts";
 import { parseType } from "./option-types.ts";
 import { register } from "./register.ts";
@@ -79,7 +79,7 @@ function storeOf(context: Context, type: string, algorithmName: AlgorithmName): 
       const answer = turn?.answer;
       if (turn === undefined || answer === undefined) return;
       turn.answer = undefined;
-      denials.forget(answer.key); // Who was refused because of it may pass now.
+      denials.forget(answer.ask.key); // Who was refused because of it may pass now.
       await counter.settle([answer], "undo");
     },
     resetKey: async (id) => {
