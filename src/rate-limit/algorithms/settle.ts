@@ -3,29 +3,35 @@ import { defineScript, type Script } from "../../connection/script.ts";
 import type { Asked, Decision, Outcome } from "./algorithm.ts";
 import { luaOf, type MeterKind, openKey } from "./meter.ts";
 
+function settleLua(kind: MeterKind): string {
+  const { openKey: head, openMeter, closeMeter, save } = luaOf(kind);
+  return `${head}
+local cost, outcome = tonumber(ARGV[1]), ARGV[2]
+for i = 3, #ARGV, 3 do
+  ${openMeter}
+  local token, burst, retry = tonumber(ARGV[i + 2]), 0, 0
+  if token == start or token == start - window then
+    if outcome == 'undo' then
+      ${kind.lua.undo}
+    elseif token == start then
+      held = math.max(0, held - cost)
+    else
+      held_before = math.max(0, held_before - cost)
+    end
+  end
+  if outcome == 'count' then ${kind.lua.count} end
+  ${closeMeter}
+end
+${save}
+return false
+`;
+}
+
 /** Arguments: cost, outcome, then limit, window and token of each quota. */
 export function settleScript<Field extends string>(kind: MeterKind<Field>): Script<null> {
   return defineScript<null>({
     name: `settle-${kind.letter}`,
-    lua: `${luaOf(kind)}
-local cost, outcome = tonumber(ARGV[1]), ARGV[2]
-local meters, quotas = {}, {}
-for i = 3, #ARGV, 3 do
-  local limit, window, token = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local meter = open(limit, window)
-  local known = token == meter.start or token == meter.start - window
-  if known and outcome == 'undo' then count(meter, window, token, -cost) end
-  if known and outcome ~= 'undo' then
-    local field = token == meter.start and 'held' or 'held_before'
-    meter[field] = math.max(0, meter[field] - cost)
-  end
-  if outcome == 'count' then count(meter, window, meter.start, cost) end
-  local n = #meters + 1
-  meters[n], quotas[n] = meter, { limit, window }
-end
-save(meters, quotas)
-return false
-`,
+    lua: settleLua(kind),
     run: (database, key, [cost, outcome, ...numbers]) => {
       const { open, save } = openKey(database, key, kind);
       const quotas = [];
@@ -39,13 +45,13 @@ return false
         const quota = { limit, window, burst: limit };
         const meter = open(quota);
         const isKnown = token === meter.start || token === meter.start - window;
-        if (isKnown && outcome === "undo") kind.count(meter, quota, token, -Number(cost));
+        if (isKnown && outcome === "undo") kind.undo(meter, quota, Number(cost), token);
         if (isKnown && outcome !== "undo") {
           const field = token === meter.start ? "held" : "heldBefore";
           const counters: { held: number; heldBefore: number } = meter;
           counters[field] = Math.max(0, counters[field] - Number(cost));
         }
-        if (outcome === "count") kind.count(meter, quota, meter.start, Number(cost));
+        if (outcome === "count") kind.count(meter, quota, Number(cost));
         meters.push(meter);
         quotas.push(quota);
       }

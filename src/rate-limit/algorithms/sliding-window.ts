@@ -11,38 +11,30 @@ type Counters = Meter<"current" | "previous">;
 
 /** How much of the current window is still to come, and of the previous one still in view. */
 function left({ start }: Counters, { window }: Quota, now: number): number {
-  return window - Math.min(window, Math.max(0, now - start));
+  return Math.min(window, window - now + start);
 }
 
 const kind: MeterKind<"current" | "previous"> = {
   letter: "s",
   fields: ["current", "previous"],
-  lua: `
-local function left(m, window)
-  return window - math.min(window, math.max(0, now - m.start))
-end
-local function advance(m, limit, window, periods)
-  if periods > 0 then m.previous = periods == 1 and m.current or 0 m.current = 0 end
-end
-local function level(m, limit, window)
-  return m.previous * left(m, window) + m.current * window
-end
-local function count(m, window, token, cost)
-  if token == m.start then m.current = math.max(0, m.current + cost)
-  else m.previous = math.max(0, m.previous + cost) end
-end
-local function wait(m, limit, window, excess)
-  local rest = m.previous * left(m, window)
-  if excess <= rest then return math.ceil(excess / m.previous) end
-  return left(m, window) + math.ceil((excess - rest) / m.current)
-end
-local function reset(m, limit, window)
-  return m.start + window - now
-end
-local function life(m, limit, window)
-  return 2 * window
-end
-`,
+  lua: {
+    advance: `
+  if periods == 1 then current, previous = 0, current
+  elseif periods == 2 then current, previous = 0, 0 end
+  local left = window - now + start
+  if left > window then left = window end`,
+    level: "(previous * left + current * window)",
+    count: "current = current + cost",
+    undo: `
+    if token == start then current = math.max(0, current - cost)
+    else previous = math.max(0, previous - cost) end`,
+    wait: `
+      local rest = previous * left
+      if excess <= rest then retry = math.ceil(excess / previous)
+      else retry = left + math.ceil((excess - rest) / current) end`,
+    reset: "start + window - now",
+    life: "2 * window",
+  },
   advance: (meter, _quota, _now, periods) => {
     if (periods === 0) return;
     meter.previous = periods === 1 ? meter.current : 0;
@@ -50,9 +42,12 @@ end
   },
   level: (meter, quota, now) =>
     meter.previous * left(meter, quota, now) + meter.current * quota.window,
-  count: (meter, _quota, token, cost) => {
+  count: (meter, _quota, cost) => {
+    meter.current += cost;
+  },
+  undo: (meter, _quota, cost, token) => {
     const field = token === meter.start ? "current" : "previous";
-    meter[field] = Math.max(0, meter[field] + cost);
+    meter[field] = Math.max(0, meter[field] - cost);
   },
   wait: (meter, quota, now, excess) => {
     const remainder = left(meter, quota, now);

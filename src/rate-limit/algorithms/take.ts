@@ -9,55 +9,63 @@ const CONTENDED = 1000;
 const REPLY_HEAD = 3;
 const REPLY_STEP = 5;
 
-const TAKE_LUA = `
+function takeLua(kind: MeterKind): string {
+  const { openKey: head, openMeter, closeMeter, reopenMeter, save } = luaOf(kind);
+  const { advance, level, count, wait, reset } = kind.lua;
+  return `${head}
 local cost, mode = tonumber(ARGV[1]), ARGV[2]
-local meters, quotas, waits = {}, {}, {}
 local admitted, contended = blocked <= now, blocked <= now
+local ceil, floor = math.ceil, math.floor
 for i = 3, #ARGV, 3 do
-  local limit, window, burst = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local meter = open(limit, window)
-  local held = (meter.held + meter.held_before) * window
-  local excess = level(meter, limit, window) + held + (cost - burst) * window
-  local retry = 0
+  ${openMeter}
+  local burst = tonumber(ARGV[i + 2])
+  local holds = (held + held_before) * window
+  local excess, retry = ${level} + holds + (cost - burst) * window, 0
   if excess > 0 then
     admitted = false
     if cost > burst then
       contended, retry = false, window
-    elseif excess > held then
-      contended, retry = false, math.max(1, wait(meter, limit, window, excess - held))
+    elseif excess > holds then
+      contended, excess = false, excess - holds
+      ${wait}
+      if retry < 1 then retry = 1 end
     else
       retry = math.min(${CONTENDED}, window)
     end
   end
-  local n = #meters + 1
-  meters[n], quotas[n], waits[n] = meter, { limit, window, burst }, retry
+  ${closeMeter}
 end
-if admitted and mode ~= 'look' and cost > 0 then
-  for i, meter in ipairs(meters) do
-    if mode == 'hold' then meter.held = meter.held + cost
-    else count(meter, quotas[i][2], meter.start, cost) end
+local writes = admitted and mode ~= 'look' and cost > 0
+local reply = { admitted and 1 or 0, blocked > now and blocked - now or 0, not admitted and contended and 1 or 0 }
+for i = 1, #meters do
+  local m = meters[i]
+  ${reopenMeter}
+  if writes then
+    if mode == 'hold' then held = held + cost m.held = held
+    else ${count} ${kind.fields.map((field) => `m.${field} = ${field}`).join(" ")} end
   end
-  save(meters, quotas)
-elseif raw and redis.call('PTTL', KEYS[1]) < 0 then
-  save(meters, quotas)
+  local periods = 0
+  ${advance}
+  local load, at = ${level} + (held + held_before) * window, ${REPLY_STEP} * i - ${REPLY_STEP - REPLY_HEAD}
+  local remaining = floor((m.burst * window - load) / window)
+  reply[at + 1] = ceil(load / window)
+  reply[at + 2] = remaining > 0 and remaining or 0
+  reply[at + 3] = ${reset}
+  reply[at + 4] = m.retry
+  reply[at + 5] = start
 end
-local reply = { admitted and 1 or 0, math.max(0, blocked - now), not admitted and contended and 1 or 0 }
-for i, meter in ipairs(meters) do
-  local limit, window, burst = unpack(quotas[i])
-  local load = level(meter, limit, window) + (meter.held + meter.held_before) * window
-  for _, number in ipairs({ math.ceil(load / window), math.max(0, math.floor((burst * window - load) / window)),
-    reset(meter, limit, window), waits[i], meter.start }) do
-    reply[#reply + 1] = number
-  end
+if writes or raw ~= '' and redis.call('PTTL', KEYS[1]) < 0 then
+  ${save}
 end
 return reply
 `;
+}
 
 /** Arguments: cost, mode, then limit, window and burst of each quota. */
 export function takeScript<Field extends string>(kind: MeterKind<Field>): Script<Decision> {
   return defineScript<Decision>({
     name: `take-${kind.letter}`,
-    lua: luaOf(kind) + TAKE_LUA,
+    lua: takeLua(kind),
     run: (database, key, [cost, mode, ...numbers]) =>
       take(
         openKey(database, key, kind),
@@ -85,7 +93,7 @@ function take<Field extends string>(
   if (admitted && mode !== "look" && cost > 0) {
     for (const [index, meter] of meters.entries()) {
       if (mode === "hold") meter.held += cost;
-      else kind.count(meter, quotas[index]!, meter.start, cost);
+      else kind.count(meter, quotas[index]!, cost);
     }
     save(meters, quotas);
   }

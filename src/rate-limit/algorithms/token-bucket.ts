@@ -13,34 +13,27 @@ import type { MeterKind } from "./meter.ts";
 const kind: MeterKind<"debt" | "updated"> = {
   letter: "b",
   fields: ["debt", "updated"],
-  lua: `
-local function advance(m, limit, window, periods)
-  m.debt = math.max(0, m.debt - limit * math.max(0, now - m.updated))
-  m.updated = now
-end
-local function level(m)
-  return m.debt
-end
-local function count(m, window, token, cost)
-  m.debt = math.max(0, m.debt + cost * window)
-end
-local function wait(m, limit, window, excess)
-  return limit > 0 and math.ceil(excess / limit) or window
-end
-local function reset(m, limit, window)
-  return wait(m, limit, window, m.debt)
-end
-local function life(m, limit, window)
-  return math.max(0, m.updated - m.start) + wait(m, limit, window, m.debt)
-end
-`,
+  lua: {
+    advance: `
+  if now > updated then debt = math.max(0, debt - limit * (now - updated)) end
+  updated = now`,
+    level: "debt",
+    count: "debt = debt + cost * window",
+    undo: "debt = math.max(0, debt - cost * window)",
+    wait: "retry = limit > 0 and math.ceil(excess / limit) or window",
+    reset: "(limit > 0 and math.ceil(debt / limit) or window)",
+    life: "math.max(0, updated - start) + (limit > 0 and math.ceil(debt / limit) or window)",
+  },
   advance: (meter, { limit }, now) => {
     meter.debt = Math.max(0, meter.debt - limit * Math.max(0, now - meter.updated));
     meter.updated = now;
   },
   level: (meter) => meter.debt,
-  count: (meter, { window }, _token, cost) => {
-    meter.debt = Math.max(0, meter.debt + cost * window);
+  count: (meter, { window }, cost) => {
+    meter.debt += cost * window;
+  },
+  undo: (meter, { window }, cost) => {
+    meter.debt = Math.max(0, meter.debt - cost * window);
   },
   // A limit that has become 0 pays nothing back; the rest is forgotten after a window.
   wait: (_meter, { limit, window }, _now, excess) =>
