@@ -22,24 +22,35 @@ function atEndOfTick(work: () => void): void {
   process.nextTick(() => queueMicrotask(() => process.nextTick(work)));
 }
 
+/**
+ * How long commands are held back while more are made, in milliseconds. A turn of the loop in which
+ * many requests are parsed takes much longer, and the server would do nothing meanwhile: then both
+ * wait for one another in turn.
+ */
+const LONGEST = 0.25;
+
 /** Makes it. */
 export function createCork(plan: CorkPlan): Cork {
-  let isHolding = false;
+  let held: Writable | undefined;
+  let since = 0;
+  const release = (): void => {
+    if (held === undefined) return; // Released before its time.
+    held.uncork();
+    held = undefined;
+    plan.onWrite();
+  };
   return {
-    isHolding: () => isHolding,
+    isHolding: () => held !== undefined,
     hold: () => {
-      if (isHolding) return;
-      isHolding = true;
-      const stream = plan.stream();
-      stream.cork();
-      const write = (): void => {
-        isHolding = false;
-        stream.uncork();
-        plan.onWrite();
-      };
+      const now = performance.now();
+      if (held !== undefined && now - since < LONGEST) return;
+      release();
+      held = plan.stream();
+      held.cork();
+      since = now;
       // A lone command would lose a turn of the loop for nothing.
-      if (plan.isBusy()) setImmediate(write);
-      else atEndOfTick(write);
+      if (plan.isBusy()) setImmediate(release);
+      else atEndOfTick(release);
     },
   };
 }
