@@ -23,16 +23,17 @@ function atEndOfTick(work: () => void): void {
 }
 
 /**
- * How long commands are held back while more are made, in milliseconds. A turn of the loop in which
- * many requests are parsed takes much longer, and the server would do nothing meanwhile: then both
- * wait for one another in turn.
+ * How long commands of several ticks are held back, in milliseconds. A turn of the loop in which many
+ * requests are parsed takes much longer, and the server would do nothing meanwhile: then both wait
+ * for one another in turn.
  */
 const LONGEST = 0.25;
 
 /** Makes it. */
 export function createCork(plan: CorkPlan): Cork {
   let held: Writable | undefined;
-  let since = 0;
+  /** When what is held is written all the same. */
+  let due = Infinity;
   const release = (): void => {
     if (held === undefined) return; // Released before its time.
     held.uncork();
@@ -42,15 +43,18 @@ export function createCork(plan: CorkPlan): Cork {
   return {
     isHolding: () => held !== undefined,
     hold: () => {
-      const now = performance.now();
-      if (held !== undefined && now - since < LONGEST) return;
+      if (held !== undefined && performance.now() < due) return;
       release();
       held = plan.stream();
       held.cork();
-      since = now;
-      // A lone command would lose a turn of the loop for nothing.
-      if (plan.isBusy()) setImmediate(release);
-      else atEndOfTick(release);
+      if (plan.isBusy()) {
+        due = performance.now() + LONGEST;
+        setImmediate(release);
+      } else {
+        // A lone command would lose a turn of the loop for nothing.
+        due = Infinity;
+        atEndOfTick(release);
+      }
     },
   };
 }
