@@ -32,6 +32,7 @@ export type {
   HeaderStyle,
   Identities,
   IdentityValue,
+  PerRequest,
   RateLimitOptions,
   RedisErrorPolicy,
   SuspicionOptions,

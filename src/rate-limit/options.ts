@@ -20,7 +20,7 @@ export type IdentityValue = string | number | bigint | readonly (string | number
 export type Identities = string | number | bigint | readonly IdentityValue[];
 
 /** A value, or what answers it for a request. */
-type PerRequest<T> = T | ((request: Request, response: Response) => T | Promise<T>);
+export type PerRequest<T> = T | ((request: Request, response: Response) => T | Promise<T>);
 
 /** When `suspicious` events are emitted. */
 export interface SuspicionOptions {
