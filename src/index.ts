@@ -36,6 +36,7 @@ export type {
   RateLimitOptions,
   RedisErrorPolicy,
   SuspicionOptions,
+  WindowOptions,
 } from "./rate-limit/options.ts";
 export type { Identity } from "./rate-limit/identity.ts";
 export type { RateLimit, RateLimitMiddleware } from "./rate-limit/middleware.ts";
@@ -45,7 +46,6 @@ export type {
   RateLimitState,
   WindowState,
 } from "./rate-limit/operations.ts";
-export type { WindowOptions } from "./rate-limit/quotas.ts";
 export type { RateLimitStoreOptions } from "./rate-limit/store.ts";
 export type { SessionOptions } from "./session/options.ts";
 export type { SessionStoreOptions } from "./session/middleware.ts";

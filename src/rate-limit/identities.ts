@@ -1,14 +1,12 @@
-/** Whom a request counts for: the keys that it is held against. */
+/** Whom a request counts for. */
 import type { Request } from "express";
 import type { Context } from "../context.ts";
 import { addressIdentity, clientAddress } from "../request.ts";
 import { idText } from "../id-text.ts";
 import { normalizeAccounts } from "./account.ts";
-import type { Ask } from "./counter.ts";
 import { invalidOption } from "../validate.ts";
 import type { IdentityValue } from "./options.ts";
-import type { FixedPolicy, LimiterPlan } from "./plan.ts";
-import type { Terms } from "./terms.ts";
+import type { LimiterPlan } from "./plan.ts";
 
 /** Who sent a request, as far as a limiter looks at it. */
 export interface Sender {
@@ -58,34 +56,3 @@ export function senderOf(
 }
 
 const NONE: readonly string[] = [];
-
-/** The identities of a request that a policy counts: none, one, or several. */
-function identitiesOf(
-  { by }: FixedPolicy,
-  { address, accounts }: Sender,
-  own: readonly (readonly string[])[] | undefined,
-): readonly (readonly string[])[] {
-  switch (by) {
-    case "address":
-      return [[address]];
-    case "account":
-      return accounts.map((account) => [account]);
-    case "address-and-account":
-      return accounts.map((account) => [address, account]);
-    default:
-      return own ?? [[address]];
-  }
-}
-
-/** The keys that a request is held against. A policy whose identity is missing asks nothing. */
-export function asksOf({ keys }: Context, terms: Terms, sender: Sender): readonly Ask[] {
-  const { policies, cost } = terms;
-  const asks: Ask[] = [];
-  for (const policy of policies) {
-    const { type, names, quotas } = policy;
-    for (const identity of identitiesOf(policy, sender, terms.identities)) {
-      asks.push({ type, names, key: keys.rateLimit(type, identity), quotas, cost });
-    }
-  }
-  return asks;
-}

@@ -11,10 +11,10 @@ import { fallbackOf } from "./counter.ts";
 import { denialsOf } from "./denials.ts";
 import { resetOf, retryAfterOf, rowsOf, strictest } from "./rows.ts";
 import { segmentsOf } from "./identities.ts";
-import type { IdentityValue } from "./options.ts";
+import type { IdentityValue, WindowOptions } from "./options.ts";
 import { parseType } from "./option-types.ts";
 import { planLimiter } from "./plan.ts";
-import { namesOf, parseQuotas, type WindowOptions } from "./quotas.ts";
+import { namesOf, parseQuotas } from "./quotas.ts";
 import { type Meaning, meaningOf } from "./register.ts";
 
 /** How one quota of an identity stands. */
@@ -51,7 +51,19 @@ export interface PeekOptions {
   windows?: readonly WindowOptions[];
 }
 
-/** Looks at what a limiter counts, and changes it. */
+/**
+ * Looks at what a limiter counts, and changes it.
+ *
+ * @example
+ * ```ts
+ * import { rateLimit } from 'express-redis-kit'
+ *
+ * const { remaining, retryAfter } = await rateLimit.peek('api', '192.0.2.7')
+ * console.log(remaining, retryAfter)
+ * await rateLimit.block('auth-account', 'ada@example.com', '1h')
+ * await rateLimit.reset('auth-account', 'ada@example.com')
+ * ```
+ */
 export interface RateLimitOperations {
   /**
    * How an identity stands, without counting. One that was never seen has used 0.

@@ -2,7 +2,6 @@
 import type { Options as ShellOptions } from "express-rate-limit";
 import type { Request, Response } from "express";
 import type { Duration } from "../validate.ts";
-import type { WindowOptions } from "./quotas.ts";
 
 /** How requests are counted; see the README for what each admits at a window's edge. */
 export type AlgorithmName = "sliding-window" | "token-bucket" | "fixed-window";
@@ -21,6 +20,16 @@ export type Identities = string | number | bigint | readonly IdentityValue[];
 
 /** A value, or what answers it for a request. */
 export type PerRequest<T> = T | ((request: Request, response: Response) => T | Promise<T>);
+
+/** One of several quotas that hold together. */
+export interface WindowOptions {
+  /** Requests per window. */
+  limit: number;
+  /** The window's length. */
+  window: Duration;
+  /** For a token bucket: how many may come at once. Default: `limit`. */
+  burst?: number;
+}
 
 /** When `suspicious` events are emitted. */
 export interface SuspicionOptions {

@@ -1,25 +1,9 @@
 /** The quotas of a limiter: from `limit`, `window` and `burst`, or from a list of `windows`. */
 import type { Request, Response } from "express";
 import { KitError } from "../errors.ts";
-import {
-  checkOptions,
-  type Duration,
-  invalidOption,
-  parseCount,
-  parseDuration,
-} from "../validate.ts";
+import { checkOptions, invalidOption, parseCount, parseDuration } from "../validate.ts";
 import type { Quota } from "./algorithms/algorithm.ts";
-import type { AlgorithmName, RateLimitOptions } from "./options.ts";
-
-/** One of several quotas that hold together. */
-export interface WindowOptions {
-  /** Requests per window. */
-  limit: number;
-  /** The window's length. */
-  window: Duration;
-  /** For a token bucket: how many may come at once. Default: `limit`. */
-  burst?: number;
-}
+import type { AlgorithmName, RateLimitOptions, WindowOptions } from "./options.ts";
 
 /** The quotas of every request, or what answers those of one. */
 export type Quotas =
