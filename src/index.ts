@@ -39,6 +39,7 @@ export type {
   WindowOptions,
 } from "./rate-limit/options.ts";
 export type { Identity } from "./rate-limit/identity.ts";
+export type { RateLimitInfo } from "./rate-limit/info.ts";
 export type { RateLimit, RateLimitMiddleware } from "./rate-limit/middleware.ts";
 export type {
   PeekOptions,

@@ -15,7 +15,8 @@ import { type LimiterPlan, planLimiter, shellOptionsOf } from "./plan.ts";
 import { createRefuse, sendMessage, turnAway } from "./refusal.ts";
 import { refusalReportsOf } from "./refusal-reports.ts";
 import { register } from "./register.ts";
-import { resetOf, retryAfterOf, type Row, rowsOf, strictest } from "./rows.ts";
+import { retryAfterOf, type Row, rowsOf, strictest } from "./rows.ts";
+import { RateLimitInfo } from "./info.ts";
 import { markRefused, settleAfter } from "./settlement.ts";
 import { createSuspicion } from "./suspicion.ts";
 import { createTerms } from "./terms.ts";
@@ -35,28 +36,6 @@ export interface RateLimit extends RateLimitOperations {
 
 /** How long a denied address is not told of again, in milliseconds. */
 const DENIED_WINDOW = 60_000;
-
-/** What `req.rateLimit` says: the quota that will stop this client first. */
-class RateLimitInfo {
-  readonly limit: number;
-  readonly used: number;
-  readonly remaining: number;
-  readonly resetTime: Date;
-  readonly key: string;
-
-  constructor(row: Row) {
-    this.limit = row.quota.limit;
-    this.used = row.standing.used;
-    this.remaining = row.standing.remaining;
-    this.resetTime = new Date(Date.now() + resetOf(row));
-    this.key = row.key;
-  }
-
-  /** express-rate-limit's older name of `used`. */
-  get current(): number {
-    return this.used;
-  }
-}
 
 /** Makes the `rateLimit()` of one kit. */
 export function createRateLimit(context: Context): RateLimit {
