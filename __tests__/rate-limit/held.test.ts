@@ -1,6 +1,9 @@
 /** Requests whose outcome decides whether they count. */
 import { describe, expect, it } from "@jest/globals";
 import express from "express";
+import { slidingWindow } from "../../src/rate-limit/algorithms/sliding-window.ts";
+import { tokenBucket } from "../../src/rate-limit/algorithms/token-bucket.ts";
+import { createLimiter, KEY, quota } from "../support/limiter.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { type RawReply, send } from "../support/raw.ts";
 import { startRedis, until } from "../support/redis-server.ts";
@@ -51,6 +54,44 @@ describeBackends("held requests", (backend) => {
       expect(replies.filter(({ status }) => status === 429)).toHaveLength(95);
       expect(await used()).toBe(5);
     });
+  });
+});
+
+describe.each([
+  ["sliding window", slidingWindow],
+  ["token bucket", tokenBucket],
+] as const)("what the %s holds", (_name, algorithm) => {
+  const start = (limit: number) => createLimiter(algorithm, [quota(limit, 1000)]);
+
+  it("counts in full until it is settled, however many windows that takes", async () => {
+    const { clock, take, settle, connection } = start(2);
+    const held = await take(1, "hold");
+    for (const passed of [400, 1000, 1500, 30_000, 27_000]) {
+      clock.now += passed;
+      const other = await take(1, "hold");
+      expect(other).toMatchObject({ admitted: true, used: 2 });
+      expect(await take(1, "hold")).toMatchObject({ admitted: false, contended: true });
+      await settle(other, "release");
+    }
+    await settle(held, "release");
+    expect(await connection.get(KEY)).toBeNull();
+  });
+
+  it("is forgotten after two minutes at the latest: the process has died", async () => {
+    const { clock, take } = start(1);
+    await take(1, "hold");
+    clock.now += 60_000;
+    expect((await take()).admitted).toBe(false);
+    clock.now += 60_000;
+    expect((await take()).admitted).toBe(true);
+  });
+
+  it("counts when it is settled, though the key has been reset meanwhile", async () => {
+    const { take, settle, connection } = start(3);
+    const held = await take(1, "hold");
+    await connection.del(KEY);
+    await settle(held, "count");
+    expect(await take(1, "look")).toMatchObject({ used: 1 });
   });
 });
 

@@ -43,7 +43,7 @@ describe(`${PROCESSES} processes with ${ORDER.connections} connections each`, ()
     const key = "ratelimit:api:127.0.0.1";
     const flood = limiters.flood(ORDER);
     const master = await cluster.masterOf(key);
-    const used = async () => Number((await master.client.get(key))?.split(" ")[5] ?? 0);
+    const used = async () => Number((await master.client.get(key))?.split(" ")[6] ?? 0);
     let flushes = 0;
     for (const share of [0.1, 0.3, 0.5, 0.7]) {
       await until(async () => (await used()) >= share * LIMIT, `${share} of the limit is used`);

@@ -59,6 +59,20 @@ describeBackends("several windows, costs and limits of a request", (backend) => 
       expect((await get().set("X-Cost", "0")).status).toBe(200);
     });
 
+    it("a request that costs nothing passes, though the limit has sunk below what is used", async () => {
+      const { get } = appFor({
+        algorithm,
+        limit: (req) => Number(req.get("X-Limit")),
+        window: "1h",
+        cost: (req) => Number(req.get("X-Cost")),
+      });
+      const ask = async (limit: number, cost: number) =>
+        (await get().set("X-Limit", `${limit}`).set("X-Cost", `${cost}`)).status;
+      expect([await ask(10, 5), await ask(2, 0), await ask(2, 1), await ask(2, 0)]).toEqual([
+        200, 200, 429, 200,
+      ]);
+    });
+
     it("what costs more than the limit is refused for a window, and counts nothing", async () => {
       const { get } = appFor({
         algorithm,

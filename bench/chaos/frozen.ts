@@ -67,7 +67,7 @@ function recoveryOf(exchanges: readonly Exchange[], thawedAt: number): number {
 async function countedBy({ client }: RedisServer, app: Kind): Promise<number> {
   const keys = await client.keys(app === "kit" ? "ratelimit:*" : "rl:*");
   const values = await Promise.all(keys.map((key) => client.get(key)));
-  const counts = values.map((value) => Number(app === "kit" ? value?.split(" ")[5] : value));
+  const counts = values.map((value) => Number(app === "kit" ? value?.split(" ")[6] : value));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 

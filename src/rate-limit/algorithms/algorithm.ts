@@ -18,7 +18,7 @@ export interface Standing {
   readonly reset: number;
   /** Milliseconds until a request like this one can be admitted; 0 where this quota did not refuse. */
   readonly retryAfter: number;
-  /** Names the period that the request was counted in. */
+  /** Names the period that the request was counted in, or the epoch that it was held in. */
   readonly token: number;
 }
 

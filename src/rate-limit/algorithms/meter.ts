@@ -4,8 +4,8 @@
  * The text of a key is `;` + name + the numbers of each meter. The name is the algorithm's letter and
  * the window, so that neither another algorithm's nor another window's numbers are ever misread. The
  * first numbers are the same for all: when the current period began, how many milliseconds from then
- * the meter holds anything, and how many requests of this period and the one before are not settled
- * yet. A block precedes the meters as `;!` and the time of its end.
+ * the meter holds anything, and how many requests are held: in which epoch, in it, and in the one
+ * before. A block precedes the meters as `;!` and the time of its end.
  *
  * All numbers are whole, and a level is counted in requests × milliseconds: nothing is ever rounded.
  */
@@ -15,11 +15,21 @@ import type { Quota } from "./algorithm.ts";
 /** What all meters hold, and two numbers of the algorithm's own. */
 export type Meter<Field extends string = string> = {
   start: number;
-  /** Held requests of the current period. */
+  /** Time in units of {@link epochOf}. */
+  epoch: number;
+  /** Held requests of this epoch. */
   held: number;
-  /** Held requests of the period before; older ones are forgotten, as of a process that died. */
+  /** Held requests of the epoch before; older ones are forgotten, as of a process that died. */
   heldBefore: number;
 } & { [field in Field]: number };
+
+/** No request that is still waited for takes longer than this, in milliseconds; a held one is kept as long at least. */
+const LEAST_EPOCH = 60_000;
+
+/** The length of an epoch. A held request is forgotten one to two epochs after it came. */
+function epochOf(window: number): number {
+  return Math.max(window, LEAST_EPOCH);
+}
 
 /** How an algorithm keeps a meter: the same rules in Lua and in TypeScript. */
 export interface MeterKind<Field extends string = string> {
@@ -78,15 +88,19 @@ function openMeterLua({ letter, fields: [one, two], lua }: MeterKind): string {
   return `
   local limit, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
   local name = ';${letter}' .. ARGV[i + 1]
-  local from, a, b, c, d, e, to = string.match(raw, '()' .. name .. ' (%d+) %d+ (%d+) (%d+) (%d+) (%d+)()')
-  local start, held, held_before, ${one}, ${two}, periods = now, 0, 0, 0, 0, 0
+  local from, a, b, c, d, e, f, to = string.match(raw, '()' .. name .. ' (%d+) %d+ (%d+) (%d+) (%d+) (%d+) (%d+)()')
+  local length = window > ${LEAST_EPOCH} and window or ${LEAST_EPOCH}
+  local start, epoch, held, held_before, ${one}, ${two}, periods = now, math.floor(now / length), 0, 0, 0, 0, 0
   if from then
     seen = seen + to - from
-    start, held, held_before, ${one}, ${two} = tonumber(a), tonumber(b), tonumber(c), tonumber(d), tonumber(e)
+    start, ${one}, ${two} = tonumber(a), tonumber(e), tonumber(f)
+    local passed = epoch - b
+    if passed <= 0 then epoch, held, held_before = tonumber(b), tonumber(c), tonumber(d)
+    elseif passed == 1 then held_before = tonumber(c) end
     if now >= start + 2 * window then
-      periods, start, held, held_before = 2, now, 0, 0
+      periods, start = 2, now
     elseif now >= start + window then
-      periods, start, held, held_before = 1, start + window, 0, held
+      periods, start = 1, start + window
     end
   end
   ${lua.advance}
@@ -97,7 +111,7 @@ function openMeterLua({ letter, fields: [one, two], lua }: MeterKind): string {
 function closeMeterLua({ fields: [one, two] }: MeterKind): string {
   return `
   meters[#meters + 1] = { name = name, limit = limit, window = window, burst = burst, retry = retry, start = start,
-    held = held, held_before = held_before, ${one} = ${one}, ${two} = ${two} }
+    epoch = epoch, length = length, held = held, held_before = held_before, ${one} = ${one}, ${two} = ${two} }
 `;
 }
 
@@ -125,9 +139,10 @@ function saveLua(kind: MeterKind): string {
     ${lua.advance}
     if ${lua.level} + held + held_before > 0 then
       local span = ${lua.life}
-      if held + held_before > 0 and span < 2 * window then span = 2 * window end
+      local kept = (m.epoch + 2) * m.length - start
+      if held + held_before > 0 and span < kept then span = kept end
       if start + span > now then
-        text = text .. string.format('%s %d %d %d %d %d %d', m.name, start, span, held, held_before, ${one}, ${two})
+        text = text .. string.format('%s %d %d %d %d %d %d %d', m.name, start, span, m.epoch, held, held_before, ${one}, ${two})
         if start + span > ends then ends = start + span end
       end
     end
@@ -204,10 +219,11 @@ export function openKey<Field extends string>(
     for (const [index, meter] of meters.entries()) {
       const quota = quotas[index]!;
       const holds = meter.held + meter.heldBefore;
-      const span = Math.max(kind.life(meter, quota), holds > 0 ? 2 * quota.window : 0);
+      const kept = (meter.epoch + 2) * epochOf(quota.window) - meter.start;
+      const span = Math.max(kind.life(meter, quota), holds > 0 ? kept : 0);
       if (kind.level(meter, quota, now) + holds === 0 || meter.start + span <= now) continue;
       const [one, two] = kind.fields;
-      text += `;${kind.letter}${quota.window} ${meter.start} ${span} ${meter.held} ${meter.heldBefore} ${meter[one]} ${meter[two]}`;
+      text += `;${kind.letter}${quota.window} ${meter.start} ${span} ${meter.epoch} ${meter.held} ${meter.heldBefore} ${meter[one]} ${meter[two]}`;
       ends = Math.max(ends, meter.start + span);
     }
     const known = new Set(quotas.map(({ window }) => kind.letter + window));
@@ -233,20 +249,22 @@ function readMeter<Field extends string>(
   window: number,
   now: number,
 ): { meter: Meter<Field>; periods: number } {
-  const make = (start: number, held: number, heldBefore: number, first: number, second: number) =>
-    ({ start, held, heldBefore, [one]: first, [two]: second }) as Meter<Field>;
-  const pattern = new RegExp(`;${letter}${window} (\\d+) \\d+ (\\d+) (\\d+) (\\d+) (\\d+)`);
-  const found = pattern.exec(raw);
-  if (found === null) return { meter: make(now, 0, 0, 0, 0), periods: 0 };
-  const [start, held, heldBefore, first, second] = found.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  if (now >= start + 2 * window) return { meter: make(now, 0, 0, first, second), periods: 2 };
-  if (now >= start + window)
-    return { meter: make(start + window, 0, held, first, second), periods: 1 };
-  return { meter: make(start, held, heldBefore, first, second), periods: 0 };
+  const numbers = String.raw`(\d+) \d+ (\d+) (\d+) (\d+) (\d+) (\d+)`;
+  const found = new RegExp(`;${letter}${window} ${numbers}`).exec(raw);
+  const current = Math.floor(now / epochOf(window));
+  const [start = now, epoch = current, held = 0, heldBefore = 0, first = 0, second = 0] = (
+    found ?? []
+  )
+    .slice(1)
+    .map(Number);
+  const periods = Math.min(2, Math.max(0, Math.floor((now - start) / window)));
+  const meter = {
+    start: periods === 2 ? now : start + periods * window,
+    epoch: Math.max(epoch, current),
+    held: epoch >= current ? held : 0,
+    heldBefore: epoch >= current ? heldBefore : epoch === current - 1 ? held : 0,
+    [one]: first,
+    [two]: second,
+  } as Meter<Field>;
+  return { meter, periods };
 }

@@ -10,14 +10,14 @@ local cost, outcome = tonumber(ARGV[1]), ARGV[2]
 for i = 3, #ARGV, 3 do
   ${openMeter}
   local token, burst, retry = tonumber(ARGV[i + 2]), 0, 0
-  if token == start or token == start - window then
-    if outcome == 'undo' then
+  if outcome == 'undo' then
+    if token == start or token == start - window then
       ${kind.lua.undo}
-    elseif token == start then
-      held = math.max(0, held - cost)
-    else
-      held_before = math.max(0, held_before - cost)
     end
+  elseif token == epoch then
+    held = math.max(0, held - cost)
+  elseif token == epoch - 1 then
+    held_before = math.max(0, held_before - cost)
   end
   if outcome == 'count' then ${kind.lua.count} end
   ${closeMeter}
@@ -44,10 +44,12 @@ export function settleScript<Field extends string>(kind: MeterKind<Field>): Scri
         ];
         const quota = { limit, window, burst: limit };
         const meter = open(quota);
-        const isKnown = token === meter.start || token === meter.start - window;
-        if (isKnown && outcome === "undo") kind.undo(meter, quota, Number(cost), token);
-        if (isKnown && outcome !== "undo") {
-          const field = token === meter.start ? "held" : "heldBefore";
+        const { start, epoch } = meter;
+        if (outcome === "undo") {
+          const isKnown = token === start || token === start - window;
+          if (isKnown) kind.undo(meter, quota, Number(cost), token);
+        } else if (token === epoch || token === epoch - 1) {
+          const field = token === epoch ? "held" : "heldBefore";
           const counters: { held: number; heldBefore: number } = meter;
           counters[field] = Math.max(0, counters[field] - Number(cost));
         }

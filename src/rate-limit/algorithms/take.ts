@@ -21,7 +21,7 @@ for i = 3, #ARGV, 3 do
   local burst = tonumber(ARGV[i + 2])
   local holds = (held + held_before) * window
   local excess, retry = ${level} + holds + (cost - burst) * window, 0
-  if excess > 0 then
+  if excess > 0 and cost > 0 then
     admitted = false
     if cost > burst then
       contended, retry = false, window
@@ -52,7 +52,7 @@ for i = 1, #meters do
   reply[at + 2] = remaining > 0 and remaining or 0
   reply[at + 3] = ${reset}
   reply[at + 4] = m.retry
-  reply[at + 5] = start
+  reply[at + 5] = mode == 'hold' and m.epoch or start
 end
 if writes or raw ~= '' and redis.call('PTTL', KEYS[1]) < 0 then
   ${save}
@@ -102,7 +102,7 @@ function take<Field extends string>(
     blockedFor: Math.max(0, blocked - now),
     contended: !admitted && !isBlocked && waits.every(({ firm }) => !firm),
     standings: meters.map((meter, index) =>
-      standingOf(kind, meter, quotas[index]!, now, waits[index]!.retry),
+      standingOf(kind, meter, quotas[index]!, now, waits[index]!.retry, mode),
     ),
   };
 }
@@ -155,7 +155,7 @@ function retryAfter<Field extends string>(
   const { window, burst } = quota;
   const held = (meter.held + meter.heldBefore) * window;
   const excess = kind.level(meter, quota, now) + held + (cost - burst) * window;
-  if (excess <= 0) return { retry: 0, firm: false };
+  if (excess <= 0 || cost === 0) return { retry: 0, firm: false };
   if (cost > burst) return { retry: window, firm: true };
   if (excess <= held) return { retry: Math.min(CONTENDED, window), firm: false };
   return { retry: Math.max(1, kind.wait(meter, quota, now, excess - held)), firm: true };
@@ -167,6 +167,7 @@ function standingOf<Field extends string>(
   quota: Quota,
   now: number,
   retry: number,
+  mode: Mode,
 ): Standing {
   const { window, burst } = quota;
   const load = kind.level(meter, quota, now) + (meter.held + meter.heldBefore) * window;
@@ -175,6 +176,6 @@ function standingOf<Field extends string>(
     remaining: Math.max(0, Math.floor((burst * window - load) / window)),
     reset: kind.reset(meter, quota, now),
     retryAfter: retry,
-    token: meter.start,
+    token: mode === "hold" ? meter.epoch : meter.start,
   };
 }
