@@ -68,10 +68,11 @@ export function createCounter(
     if (asks.length === 1) {
       return [{ ask: asks[0]!, decision: await algorithm.take(on, asks[0]!, mode), on }];
     }
-    const { answers, failure } = await askAll(algorithm, on, asks, mode);
+    // Held until all have answered: what one key refuses does not look counted on the others meanwhile.
+    const { answers, failure } = await askAll(algorithm, on, asks, "hold");
     if (failure || !answers.every(({ decision }) => decision.admitted)) {
-      void settle(answers, mode === "hold" ? "release" : "undo");
-    }
+      void settle(answers, "release");
+    } else if (mode === "take") void settle(answers, "count");
     if (failure) throw failure.reason;
     return answers;
   };

@@ -13,6 +13,9 @@ import type { Asked, Decision, Quota } from "./algorithms/algorithm.ts";
 /** The most identities that are remembered; a forgotten one costs a command. */
 const MOST = 50_000;
 
+/** Of one identity whose limits change from request to request. */
+const MOST_PER_KEY = 4;
+
 /** How long at most Redis is not asked, in milliseconds. */
 const LONGEST = 10_000;
 
@@ -81,21 +84,27 @@ function later({ blockedFor, standings }: Decision, passed: number): Decision {
   };
 }
 
-/** @param now milliseconds by a clock that only ever goes forward; a machine's date may be set */
-export function createDenials(now: () => number = () => performance.now()): Denials {
-  const denials = new LRUCache<string, Denial>({ max: MOST });
+/** What is remembered, by key. */
+function createShelf(now: () => number) {
+  const denials = new LRUCache<string, readonly Denial[]>({ max: MOST });
 
-  const find = ({ key, quotas, cost }: Asked): Denial | undefined => {
-    const denial = denials.get(key);
-    if (denial === undefined || cost < denial.cost) return undefined;
-    if (denial.until <= now()) {
-      denials.delete(key);
-      return undefined;
-    }
-    return denial.quotas === undefined || isSame(denial.quotas, quotas) ? denial : undefined;
+  const isAbout = ({ quotas }: Denial, asked: Asked): boolean =>
+    quotas === undefined || isSame(quotas, asked.quotas);
+  const find = (asked: Asked): Denial | undefined => {
+    const all = denials.get(asked.key);
+    if (all === undefined) return undefined;
+    const time = now();
+    return all.find(
+      (denial) => denial.until > time && asked.cost >= denial.cost && isAbout(denial, asked),
+    );
+  };
+  const forget = (denial: Denial, key: string): void => {
+    const others = (denials.get(key) ?? []).filter((other) => other !== denial);
+    if (others.length > 0) denials.set(key, others);
+    else denials.delete(key);
   };
   const remember = (
-    key: string,
+    asked: Asked,
     decision: Decision,
     retryAfter: number,
     about: Pick<Denial, "quotas" | "cost">,
@@ -103,9 +112,18 @@ export function createDenials(now: () => number = () => performance.now()): Deni
     const since = now();
     const askAt = since + Math.min(LONGEST, retryAfter);
     const until = since + retryAfter;
-    denials.set(key, { ...about, decision, since, askAt, until, isBeingAsked: false });
+    const denial = { ...about, decision, since, askAt, until, isBeingAsked: false };
+    const others = (denials.get(asked.key) ?? []).filter(
+      (other) => other.until > since && !isAbout(other, asked),
+    );
+    denials.set(asked.key, [denial, ...others].slice(0, MOST_PER_KEY));
   };
+  return { find, forget, remember, clear: (key: string) => void denials.delete(key) };
+}
 
+/** @param now milliseconds by a clock that only ever goes forward; a machine's date may be set */
+export function createDenials(now: () => number = () => performance.now()): Denials {
+  const { find, forget, remember, clear } = createShelf(now);
   return {
     recall: (asked) => {
       const denial = find(asked);
@@ -118,16 +136,16 @@ export function createDenials(now: () => number = () => performance.now()): Deni
       if (denial) denial.isBeingAsked = true;
     },
     learn: (asked, decision) => {
-      const { key, quotas, cost } = asked;
+      const { quotas, cost } = asked;
       const { admitted, blockedFor, contended, standings } = decision;
       const denial = find(asked);
       if (admitted || contended) {
-        if (denial) denials.delete(key);
+        if (denial) forget(denial, asked.key);
         return;
       }
       const retryAfter = Math.max(blockedFor, ...standings.map((standing) => standing.retryAfter));
       const about = blockedFor > 0 ? { quotas: undefined, cost: 0 } : { quotas, cost };
-      remember(key, decision, retryAfter, about);
+      remember(asked, decision, retryAfter, about);
     },
     recallOnFailure: (asked) => {
       const denial = find(asked);
@@ -137,8 +155,9 @@ export function createDenials(now: () => number = () => performance.now()): Deni
     },
     block: (key, duration) => {
       const decision = { admitted: false, blockedFor: duration, contended: false, standings: [] };
-      remember(key, decision, duration, { quotas: undefined, cost: 0 });
+      clear(key);
+      remember({ key, quotas: [], cost: 0 }, decision, duration, { quotas: undefined, cost: 0 });
     },
-    forget: (key) => void denials.delete(key),
+    forget: clear,
   };
 }

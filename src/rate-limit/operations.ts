@@ -7,7 +7,6 @@ import { checkOptions, type Duration, invalidOption, parseDuration } from "../va
 import { normalizeAccounts } from "./account.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import type { Quota } from "./algorithms/algorithm.ts";
-import { fallbackOf } from "./counter.ts";
 import { denialsOf } from "./denials.ts";
 import { resetOf, retryAfterOf, rowsOf, strictest } from "./rows.ts";
 import { segmentsOf } from "./identities.ts";
@@ -16,6 +15,7 @@ import { parseType } from "./option-types.ts";
 import { planLimiter } from "./plan.ts";
 import { namesOf, parseQuotas } from "./quotas.ts";
 import { type Meaning, meaningOf } from "./register.ts";
+import { createReset } from "./reset.ts";
 
 /** How one quota of an identity stands. */
 export interface WindowState {
@@ -91,6 +91,7 @@ export interface RateLimitOperations {
 export function createOperations(context: Context): RateLimitOperations {
   const { connection, keys } = context;
   const denials = denialsOf(context);
+  const reset = createReset(context);
   const keyOf = (type: string, id: IdentityValue, meaning: Meaning | undefined): string =>
     keys.rateLimit(parseType(type), identityOf(id, meaning));
 
@@ -120,10 +121,7 @@ export function createOperations(context: Context): RateLimitOperations {
     },
     reset: async (type, id) => {
       const key = keyOf(type, id, meaningOf(context, type));
-      denials.forget(key);
-      const [isRemoved] = await Promise.all([connection.del(key), fallbackOf(context).del(key)]);
-      denials.forget(key); // One that was learnt meanwhile.
-      return isRemoved;
+      return reset(key);
     },
     block: async (type, id, duration) => {
       const length = parseDuration("duration", duration);

@@ -7,6 +7,7 @@ import type { Quota } from "./algorithms/algorithm.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import { type Answer, type Ask, createCounter } from "./counter.ts";
 import { denialsOf } from "./denials.ts";
+import { createReset } from "./reset.ts";
 import { resetOf, rowsOf } from "./rows.ts";
 import type { AlgorithmName } from "./options.ts";
 import { parseType } from "./option-types.ts";
@@ -42,6 +43,7 @@ function storeOf(context: Context, type: string, algorithmName: AlgorithmName): 
   const algorithm = ALGORITHMS[algorithmName];
   const counter = createCounter(context, algorithm, "memory");
   const denials = denialsOf(context);
+  const forget = createReset(context);
   // The shell says which key a decrement is for, but not which request; its async context does.
   const turns = new AsyncLocalStorage<Turn>();
   // The shell evaluates a `limit` function after it has counted: then everything is counted.
@@ -79,13 +81,12 @@ function storeOf(context: Context, type: string, algorithmName: AlgorithmName): 
       const answer = turn?.answer;
       if (turn === undefined || answer === undefined) return;
       turn.answer = undefined;
+      if (!answer.decision.admitted) return; // It never counted.
       denials.forget(answer.ask.key); // Who was refused because of it may pass now.
       await counter.settle([answer], "undo");
     },
     resetKey: async (id) => {
-      const { key } = askOf(id);
-      await connection.del(key);
-      denials.forget(key);
+      await forget(askOf(id).key);
     },
     get: async (id) => {
       const { standings } = await algorithm.take(connection, askOf(id), "look");

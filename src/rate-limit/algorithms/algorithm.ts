@@ -34,6 +34,9 @@ export interface Decision {
   readonly standings: readonly Standing[];
 }
 
+/** How soon a request may come again that only unsettled ones stand in the way of, in milliseconds. */
+export const CONTENDED = 1000;
+
 /** `hold` counts a request whose outcome will decide; `look` only answers what `take` would. */
 export type Mode = "take" | "hold" | "look";
 

@@ -8,12 +8,19 @@
 import { RedisStore } from "rate-limit-redis";
 import type { Connection } from "../../connection/port.ts";
 import { type Database, defineScript, type Script } from "../../connection/script.ts";
-import type { Algorithm, Decision, Mode, Quota } from "./algorithm.ts";
+import {
+  type Algorithm,
+  type Asked,
+  CONTENDED,
+  type Decision,
+  type Mode,
+  type Quota,
+} from "./algorithm.ts";
 
 type Reply = [count: number | false, ttl: number];
 
 /** The twin of rate-limit-redis's increment script. */
-function increment(database: Database, key: string, window: number): Reply {
+function hit(database: Database, key: string, window: number): Reply {
   const ttl = database.pttl(key) ?? 0;
   if (ttl <= 0) {
     database.set(key, "1", window);
@@ -58,7 +65,7 @@ function load(lua: string): string {
     name: "rate-limit-redis",
     lua,
     run: (database, key, args) =>
-      args.length > 0 ? increment(database, key, Number(args[0])) : look(database, key),
+      args.length > 0 ? hit(database, key, Number(args[0])) : look(database, key),
     // Lua's false arrives as null, of which rate-limit-redis would make NaN.
     parse: (raw) => {
       const [count, ttl] = raw as [number | null, number];
@@ -102,6 +109,36 @@ const BLOCKED = 2 ** 52;
 /** Decrements that come late leave it a little less. */
 const LEAST_BLOCKED = 2 ** 51;
 
+/** Arguments: the milliseconds for which everything is refused. The count's own window is not cut short. */
+const blockScript = defineScript<null>({
+  name: "fixed-window-block",
+  lua: `
+local ttl = math.max(tonumber(ARGV[1]), redis.call('PTTL', KEYS[1]))
+redis.call('SET', KEYS[1], '${BLOCKED}', 'PX', ttl)
+return false
+`,
+  run: (database, key, [duration]) => {
+    database.set(key, String(BLOCKED), Math.max(Number(duration), database.pttl(key) ?? 0));
+    return null;
+  },
+  parse: () => null,
+});
+
+/**
+ * Requests of this process that are held on a key. rate-limit-redis does not tell them from counted
+ * ones, and what other processes hold is not known.
+ */
+const heldKeys = new WeakMap<Connection, Map<string, number>>();
+
+function held(on: Connection, key: string, change: -1 | 0 | 1): number {
+  const keys = heldKeys.get(on) ?? new Map<string, number>();
+  heldKeys.set(on, keys);
+  const count = (keys.get(key) ?? 0) + change;
+  if (count > 0) keys.set(key, count);
+  else keys.delete(key);
+  return count;
+}
+
 function decide(count: number, ttl: number, quota: Quota, now: number, mode: Mode): Decision {
   const reset = ttl > 0 ? ttl : quota.window;
   const admitted = mode === "look" ? count < quota.limit : count <= quota.limit;
@@ -109,8 +146,7 @@ function decide(count: number, ttl: number, quota: Quota, now: number, mode: Mod
   return {
     admitted,
     blockedFor: isBlocked ? reset : 0,
-    // rate-limit-redis does not tell held requests from counted ones: any of them may be held.
-    contended: !admitted && !isBlocked && mode === "hold",
+    contended: false,
     standings: [
       {
         used: isBlocked ? quota.limit : count,
@@ -123,21 +159,43 @@ function decide(count: number, ttl: number, quota: Quota, now: number, mode: Mod
   };
 }
 
+/** What a refused request is told that only held ones stand in the way of. */
+function contended(decision: Decision): Decision {
+  const standings = decision.standings.map((standing) => ({
+    ...standing,
+    retryAfter: Math.min(CONTENDED, standing.retryAfter),
+  }));
+  return { ...decision, contended: true, standings };
+}
+
+async function increment(on: Connection, { key, quotas }: Asked, mode: Mode): Promise<Decision> {
+  const quota = quotas[0]!;
+  const store = await storeOf(on, quota.window);
+  const info = mode === "look" ? await store.get(key) : await store.increment(key);
+  const now = Date.now();
+  return decide(info?.totalHits ?? 0, (info?.resetTime?.getTime() ?? 0) - now, quota, now, mode);
+}
+
 /** rate-limit-redis's window: it begins with the first request and counts refused ones too. */
 export const fixedWindow: Algorithm = {
-  take: async (on, { key, quotas }, mode) => {
-    const quota = quotas[0]!;
-    const store = await storeOf(on, quota.window);
-    const info = mode === "look" ? await store.get(key) : await store.increment(key);
-    const now = Date.now();
-    return decide(info?.totalHits ?? 0, (info?.resetTime?.getTime() ?? 0) - now, quota, now, mode);
+  take: async (on, asked, mode) => {
+    const decision = await increment(on, asked, mode);
+    if (mode !== "hold" || decision.blockedFor > 0) return decision;
+    if (decision.admitted) {
+      held(on, asked.key, 1);
+      return decision;
+    }
+    // Otherwise what is held could never be given back down to the limit.
+    await on.run(decrementScript, asked.key, []);
+    return held(on, asked.key, 0) > 0 ? contended(decision) : decision;
   },
   settle: async (on, { key }, { standings }, outcome) => {
+    if (outcome !== "undo") held(on, key, -1);
     if (outcome === "count") return;
     // After the window's end the key counts other requests.
     if (Date.now() < standings[0]!.token) await on.run(decrementScript, key, []);
   },
   block: async (on, key, duration) => {
-    await on.set(key, String(BLOCKED), { ttl: duration });
+    await on.run(blockScript, key, [duration]);
   },
 };

@@ -1,10 +1,7 @@
 /** The script that counts a request on a key: all of its quotas admit it, or none counts it. */
 import { type Argument, defineScript, type Script } from "../../connection/script.ts";
-import type { Decision, Mode, Quota, Standing } from "./algorithm.ts";
+import { CONTENDED, type Decision, type Mode, type Quota, type Standing } from "./algorithm.ts";
 import { luaOf, type Meter, type MeterKind, type OpenKey, openKey } from "./meter.ts";
-
-/** How soon a request may come again that only unsettled ones stand in the way of. */
-const CONTENDED = 1000;
 
 const REPLY_HEAD = 3;
 const REPLY_STEP = 5;
