@@ -28,6 +28,7 @@ export type { TrustProxy } from "./config/trust-proxy.ts";
 export type { Duration } from "./validate.ts";
 export type { Middleware } from "./request.ts";
 export type {
+  Accounts,
   AlgorithmName,
   HeaderStyle,
   Identities,

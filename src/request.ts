@@ -43,7 +43,13 @@ export function clientAddress(request: KnownRequest, trust: Trust): string {
  * provider hands to one customer, RFC 6177), IPv4-mapped IPv6 as IPv4.
  */
 export function addressIdentity(address: string, subnet?: number | false): string {
-  return ipKeyGenerator(address.replace(/%.*$/, ""), subnet);
+  return ipKeyGenerator(withoutPort(address).replace(/%.*$/, ""), subnet);
+}
+
+/** Some proxies write the client's port into X-Forwarded-For; with it, every connection would count apart. */
+function withoutPort(address: string): string {
+  const [, ipv6, ipv4] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
+  return ipv6 ?? ipv4 ?? address;
 }
 
 /** Express's own `trust proxy` where there is an Express app, else the kit's `trustProxy`. */

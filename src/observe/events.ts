@@ -32,7 +32,7 @@ export type SuspiciousEvent =
       reason: "account-from-many-addresses";
       /** The limiter's type. */
       type: string;
-      /** The account, as it is counted. */
+      /** The account, as it is counted; over 200 characters `@` and its SHA-256. */
       account: string;
       /** So many addresses. */
       count: number;

@@ -14,22 +14,24 @@ export interface Checks {
 /** An address that no proxy has (discard prefix, RFC 6666), farther away than any proxy is: whoever trusts it trusts everybody. */
 const NOBODY = ["100::1", 100] as const;
 
-/** Which of its keys a request was counted on, in development. */
-const counted = new WeakMap<IncomingMessage, Set<string>>();
-
 /** A request that is being handled stands in the stack of what its handler calls. */
 const HANDLING = /\bparserOnIncoming\b|\bLayer\.handle|\bonServerStream\b/;
 
-/** What each kit has said. A limiter's own `logger` hears it where there is one. */
-const said = new WeakMap<Context, Set<string>>();
+/** What each kit has said, and on which of its keys a request was counted, in development. */
+interface Seen {
+  readonly texts: Set<string>;
+  readonly counted: WeakMap<IncomingMessage, Set<string>>;
+}
+
+const seen = new WeakMap<Context, Seen>();
 
 /** Makes the checks of one limiter, and makes the one of its construction. */
 export function createChecks(context: Context, plan: LimiterPlan): Checks {
   const { config } = context;
   const isDevelopment = config.environment === "development";
   const isSilent = config.environment === "test";
-  const texts = said.get(context) ?? new Set<string>();
-  said.set(context, texts);
+  const { texts, counted } = seen.get(context) ?? { texts: new Set(), counted: new WeakMap() };
+  seen.set(context, { texts, counted });
 
   const warn = (text: string): void => {
     if (isSilent || texts.has(text)) return;

@@ -1,7 +1,7 @@
 /** The RateLimit header fields, in the spellings of three drafts and the older X- ones. */
 import type { ServerResponse } from "node:http";
 import type { HeaderStyle } from "./options.ts";
-import { resetOf, type Row, strictest } from "./rows.ts";
+import { oneOfEachName, resetOf, type Row, strictest } from "./rows.ts";
 
 const seconds = (milliseconds: number): number => Math.max(0, Math.ceil(milliseconds / 1000));
 
@@ -20,10 +20,25 @@ export function writeHeaders(
 ): void {
   if (response.headersSent || rows.length === 0) return;
   if (style === "draft-8") {
-    append(response, "RateLimit-Policy", rows.map(policyOf).join(", "));
-    append(response, "RateLimit", rows.map(limitOf).join(", "));
+    const policies = oneOfEachName(rows);
+    append(response, "RateLimit-Policy", policies.map(policyOf).join(", "));
+    append(response, "RateLimit", policies.map(limitOf).join(", "));
     if (!legacy) return;
   }
+  if (style === false && !legacy) return;
+  writeStrictest(response, [...(written.get(response) ?? []), ...rows], style, legacy);
+}
+
+/** What the limiters before have written: these fields hold one quota, and the strictest is to stand there. */
+const written = new WeakMap<ServerResponse, readonly Row[]>();
+
+function writeStrictest(
+  response: ServerResponse,
+  rows: readonly Row[],
+  style: HeaderStyle,
+  legacy: boolean,
+): void {
+  written.set(response, rows);
   const row = strictest(rows);
   const { limit, remaining, reset } = {
     limit: row.quota.limit,

@@ -3,10 +3,9 @@ import type { Request } from "express";
 import type { Context } from "../context.ts";
 import { addressIdentity, clientAddress } from "../request.ts";
 import { idText } from "../id-text.ts";
-import { normalizeAccounts } from "./account.ts";
 import { invalidOption } from "../validate.ts";
 import type { IdentityValue } from "./options.ts";
-import type { LimiterPlan } from "./plan.ts";
+import type { Terms } from "./terms.ts";
 
 /** Who sent a request, as far as a limiter looks at it. */
 export interface Sender {
@@ -26,7 +25,9 @@ function identityText(identity: unknown): string {
 
 /** An identity as the segments of its key. */
 export function segmentsOf(identity: IdentityValue): string[] {
-  return [identity].flat().map(identityText);
+  const parts = [identity].flat();
+  if (parts.length === 0) throw invalidOption(ASKED, identity, "an identity of at least one part");
+  return parts.map(identityText);
 }
 
 /** What `by` answered: each identity once, as the segments of its key. */
@@ -40,19 +41,16 @@ export function eachOf(identities: unknown): string[][] {
 /** Reads who sent a request. */
 export function senderOf(
   { config, notices }: Context,
-  plan: LimiterPlan,
+  { ipv6Subnet, accounts }: Terms,
   request: Request,
-  subnet: number | false | undefined,
 ): Sender {
-  const address = addressIdentity(clientAddress(request, config.trust), subnet);
-  if (!plan.isAuth) return { address, accounts: NONE };
-  const accounts = normalizeAccounts(plan.account(request));
-  if (accounts.length === 0) {
+  const address = addressIdentity(clientAddress(request, config.trust), ipv6Subnet);
+  if (accounts?.length === 0) {
     notices.add(
       "rateLimit('auth') found no account in a request and counted its address alone: mount a body parser before it, or pass `account`.",
     );
   }
-  return { address, accounts };
+  return { address, accounts: accounts ?? NONE };
 }
 
 const NONE: readonly string[] = [];

@@ -1,4 +1,5 @@
 /** `rateLimit.peek()`, `.reset()` and `.block()`: one identity of one type, by hand. */
+import { isIPv6 } from "node:net";
 import type { Request, Response } from "express";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
@@ -8,7 +9,7 @@ import { normalizeAccounts } from "./account.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import type { Quota } from "./algorithms/algorithm.ts";
 import { denialsOf } from "./denials.ts";
-import { resetOf, retryAfterOf, rowsOf, strictest } from "./rows.ts";
+import { resetOf, retryAfterOf, type Row, rowsOf, strictest } from "./rows.ts";
 import { segmentsOf } from "./identities.ts";
 import type { IdentityValue, WindowOptions } from "./options.ts";
 import { parseType } from "./option-types.ts";
@@ -73,75 +74,83 @@ export interface RateLimitOperations {
    * @param options the limits, for a limiter that has functions for them
    * @throws KitError `RATE_LIMIT_UNKNOWN_TYPE`, `INVALID_OPTION`; `REDIS_TIMEOUT` and the like
    */
-  peek(type: string, id: IdentityValue, options?: PeekOptions): Promise<RateLimitState>;
+  peek(this: void, type: string, id: IdentityValue, options?: PeekOptions): Promise<RateLimitState>;
   /**
    * Forgets what an identity has used, and any block of it. Other processes that remember a refusal see
    * it within 10 s. Answers whether there was anything.
    */
-  reset(type: string, id: IdentityValue): Promise<boolean>;
+  reset(this: void, type: string, id: IdentityValue): Promise<boolean>;
   /**
    * Refuses everything of an identity, in all processes.
    *
    * @param duration milliseconds, or such as `'15m'`
    */
-  block(type: string, id: IdentityValue, duration: Duration): Promise<void>;
+  block(this: void, type: string, id: IdentityValue, duration: Duration): Promise<void>;
+}
+
+/** The operations, and the same by a key as it stands in Redis. */
+export interface KeyOperations extends RateLimitOperations {
+  keyOf(this: void, type: string, id: IdentityValue): string;
+  peekAt(this: void, type: string, key: string, options?: PeekOptions): Promise<RateLimitState>;
+  resetAt(this: void, key: string): Promise<boolean>;
 }
 
 /** Makes the operations of one kit. */
-export function createOperations(context: Context): RateLimitOperations {
+export function createOperations(context: Context): KeyOperations {
   const { connection, keys } = context;
-  const denials = denialsOf(context);
-  const reset = createReset(context);
-  const keyOf = (type: string, id: IdentityValue, meaning: Meaning | undefined): string =>
-    keys.rateLimit(parseType(type), identityOf(id, meaning));
+  const resetAt = createReset(context);
+  const keyOf: KeyOperations["keyOf"] = (type, id) =>
+    keys.rateLimit(parseType(type), identityOf(id, meaningOf(context, type) ?? presetOf(type)));
+  const peekAt: KeyOperations["peekAt"] = async (type, key, options = {}) => {
+    const meaning = known(context, type);
+    const quotas = await quotasFor(meaning, type, options);
+    const asked = { key, quotas, cost: 1 };
+    const decision = await ALGORITHMS[meaning.algorithm].take(connection, asked, "look");
+    const ask = { ...asked, type, names: namesOf(type, quotas) };
+    return stateOf(rowsOf([{ ask, decision, on: connection }]), decision.blockedFor);
+  };
 
   return {
-    peek: async (type, id, options = {}) => {
-      const meaning = known(context, type);
-      const key = keyOf(type, id, meaning);
-      const quotas = await quotasFor(meaning, type, options);
-      const asked = { key, quotas, cost: 1 };
-      const algorithm = ALGORITHMS[meaning.algorithm];
-      const decision = await algorithm.take(connection, asked, "look");
-      const names = namesOf(type, quotas);
-      const rows = rowsOf([{ ask: { ...asked, type, names }, decision, on: connection }]);
-      const windows = rows.map((row): WindowState => ({
-        limit: row.quota.limit,
-        window: row.quota.window,
-        used: row.standing.used,
-        remaining: row.standing.remaining,
-        reset: resetOf(row),
-      }));
-      return {
-        ...windows[rows.indexOf(strictest(rows))]!,
-        retryAfter: retryAfterOf(rows),
-        blockedFor: decision.blockedFor,
-        windows,
-      };
-    },
-    reset: async (type, id) => {
-      const key = keyOf(type, id, meaningOf(context, type));
-      return reset(key);
-    },
+    keyOf,
+    peekAt,
+    resetAt,
+    peek: async (type, id, options) => peekAt(type, keyOf(type, id), options),
+    reset: async (type, id) => resetAt(keyOf(type, id)),
     block: async (type, id, duration) => {
       const length = parseDuration("duration", duration);
-      const meaning = known(context, type);
-      const key = keyOf(type, id, meaning);
-      await ALGORITHMS[meaning.algorithm].block(connection, key, length);
-      denials.block(key, length);
+      const { algorithm } = known(context, type);
+      const key = keyOf(type, id);
+      await ALGORITHMS[algorithm].block(connection, key, length);
+      denialsOf(context).block(key, length);
     },
   };
 }
 
-/** What a type means. The presets are known without a limiter. */
-function known(context: Context, type: string): Meaning {
-  const meaning = meaningOf(context, type);
-  if (meaning !== undefined) return meaning;
-  const presets = [planLimiter("api", undefined), planLimiter("auth", undefined)];
-  for (const { algorithm, main, further } of presets) {
+function stateOf(rows: readonly Row[], blockedFor: number): RateLimitState {
+  const windows = rows.map((row): WindowState => ({
+    limit: row.quota.limit,
+    window: row.quota.window,
+    used: row.standing.used,
+    remaining: row.standing.remaining,
+    reset: resetOf(row),
+  }));
+  const first = windows[rows.indexOf(strictest(rows))]!;
+  return { ...first, retryAfter: retryAfterOf(rows), blockedFor, windows };
+}
+
+/** What a type means of which no limiter has been made, if it is a preset's. */
+function presetOf(type: string): Meaning | undefined {
+  for (const preset of ["api", "auth"]) {
+    const { algorithm, main, further } = planLimiter(preset, undefined);
     const policy = [main, ...further].find((each) => each.type === type);
     if (policy) return { algorithm, quotas: policy.quotas, by: policy.by };
   }
+  return undefined;
+}
+
+function known(context: Context, type: string): Meaning {
+  const meaning = meaningOf(context, type) ?? presetOf(type);
+  if (meaning !== undefined) return meaning;
   throw new KitError("RATE_LIMIT_UNKNOWN_TYPE", {
     message: `No limiter of this kit has the type '${parseType(type)}', so what its keys hold is not known.`,
     fix: `Make the limiter first, in this process too: rateLimit('${type}', { … }).`,
@@ -152,16 +161,26 @@ function known(context: Context, type: string): Meaning {
 function identityOf(id: IdentityValue, meaning: Meaning | undefined): string[] {
   const parts = segmentsOf(id);
   const spellings: Readonly<Record<string, (part: string) => string | undefined>> = {
-    address: (part) => addressIdentity(part, meaning?.ipv6Subnet),
+    address: (part) => addressOf(part, meaning?.ipv6Subnet),
     account: (part) => normalizeAccounts(part)[0],
   };
+  if (meaning?.by === undefined || meaning.by === "own") return parts;
   // `by: identity` is the address, too, where the limiter has no function of its own.
-  const wanted = meaning?.by?.replace("identity", "address").split("-and-");
-  if (wanted === undefined) return parts;
+  const wanted = meaning.by.replace("identity", "address").split("-and-");
   const spelt = wanted.map((name, index) => spellings[name]!(parts[index] ?? ""));
   const isComplete = parts.length === wanted.length && spelt.every((part) => part !== undefined);
   if (isComplete) return spelt;
   throw invalidOption("id", id, wanted.map((name) => `an ${name}`).join(" and "));
+}
+
+function addressOf(address: string, subnet: Meaning["ipv6Subnet"]): string {
+  if (subnet !== "depends") return addressIdentity(address, subnet);
+  if (!isIPv6(address)) return addressIdentity(address);
+  throw invalidOption(
+    "id",
+    address,
+    "an address with its prefix (2001:db8::/64): `ipv6Subnet` is a function",
+  );
 }
 
 async function quotasFor(

@@ -18,6 +18,9 @@ export type IdentityValue = string | number | bigint | readonly (string | number
 /** One identity, or a list of several of which each is counted on a key of its own. */
 export type Identities = string | number | bigint | readonly IdentityValue[];
 
+/** The account, or accounts, that a sign-in is for; undefined for none. */
+export type Accounts = string | readonly string[] | undefined;
+
 /** A value, or what answers it for a request. */
 export type PerRequest<T> = T | ((request: Request, response: Response) => T | Promise<T>);
 
@@ -98,7 +101,7 @@ export interface RateLimitOptions extends Partial<Pick<ShellOptions, Kept>> {
   /** Client addresses that are answered with 403, uncounted. */
   deny?: string | readonly string[];
   /** For the `auth` preset: the account (or accounts) that a login is for. Default: `body.username` and `body.email`. */
-  account?: (request: Request) => string | readonly string[] | undefined;
+  account?: (request: Request) => Accounts | Promise<Accounts>;
   /** For the `auth` preset: when to emit `suspicious`; `false` for never. */
   suspicious?: SuspicionOptions | false;
   /** Counts and reports (event `limited`), but refuses nothing and sends no header fields. Default: false. */

@@ -40,8 +40,6 @@ export interface LimiterPlan {
   readonly main: Policy;
   /** What else the preset counts on. */
   readonly further: readonly FixedPolicy[];
-  /** Whether it is the auth preset. */
-  readonly isAuth: boolean;
   readonly algorithm: AlgorithmName;
   readonly onRedisError: RedisErrorPolicy;
   readonly headers: HeaderStyle;
@@ -53,7 +51,8 @@ export interface LimiterPlan {
   readonly shadow: boolean;
   /** What `allow` and `deny` say; undefined where neither is given. */
   readonly verdict: Verdict | undefined;
-  readonly account: NonNullable<RateLimitOptions["account"]>;
+  /** Of the auth preset. */
+  readonly account: RateLimitOptions["account"];
   readonly suspicion: Thresholds | undefined;
   /** Whether the outcome of a request decides if it counts. */
   readonly isHeld: boolean;
@@ -123,16 +122,25 @@ const AUTH_ADDRESS: FixedPolicy = {
 };
 const API = { limit: 100, window: 60_000 };
 
+/** The one object of options, whichever way they were passed. */
+function optionsOf(first: unknown, second: unknown): RateLimitOptions {
+  if (typeof first !== "string" && first !== undefined && second !== undefined) {
+    throw invalidOption("type", first, "a word, where options follow it");
+  }
+  const given: unknown = typeof first === "string" ? (second ?? {}) : (first ?? second ?? {});
+  if (first === null) throw invalidOption("rateLimit()", first, "a type, or an object of options");
+  if (typeof given === "object" && given !== null && "store" in given) throw foreignStore();
+  checkOptions("rateLimit()", given, KNOWN);
+  const options = given as RateLimitOptions;
+  return typeof first === "string" ? { ...options, type: first } : options;
+}
+
 /** Resolves `rateLimit(type, options)` and `rateLimit(options)`. */
 export function planLimiter(
   first: string | RateLimitOptions | undefined,
   second: RateLimitOptions | undefined,
 ): LimiterPlan {
-  const options: RateLimitOptions =
-    typeof first === "string" ? { ...second, type: first } : (first ?? {});
-  if ("store" in options) throw foreignStore();
-  if (typeof second !== "undefined") checkOptions("rateLimit()", second, KNOWN);
-  checkOptions("rateLimit()", options, KNOWN);
+  const options = optionsOf(first, second);
   checkTypes(options);
   const type = parseType(options.type ?? "api");
   const isAuth = type === "auth";
@@ -154,7 +162,6 @@ export function planLimiter(
   return Object.freeze({
     main,
     further,
-    isAuth,
     algorithm,
     onRedisError: parseErrorPolicy(options),
     headers: parseHeaders(options.standardHeaders),
@@ -164,7 +171,7 @@ export function planLimiter(
     cost: parseCost(options.cost, algorithm, [main, ...further]),
     shadow: options.shadow ?? false,
     verdict: parseAddressLists(options.allow, options.deny),
-    account: options.account ?? accountsOfBody,
+    account: isAuth ? (options.account ?? accountsOfBody) : undefined,
     suspicion: isAuth ? parseSuspicion(options.suspicious) : undefined,
     isHeld: skipFailed || skipSuccessful,
     skipFailed,
@@ -214,8 +221,9 @@ function parseCost(
 }
 
 function parseErrorPolicy(options: RateLimitOptions): RedisErrorPolicy {
-  const policy = options.onRedisError ?? (options.passOnStoreError ? "open" : "memory");
-  return parseChoice("onRedisError", policy, ["memory", "open", "closed"] as const);
+  const given = options.onRedisError ?? (options.passOnStoreError ? "open" : "memory");
+  const policy = parseChoice("onRedisError", given, ["memory", "open", "closed"] as const);
+  return options.shadow && policy === "closed" ? "open" : policy;
 }
 
 function parseHeaders(value: unknown): HeaderStyle {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import accepts from "accepts";
 import type { Request, Response } from "express";
 import type { Options as ShellOptions } from "express-rate-limit";
-import type { Row } from "./rows.ts";
+import { policiesOf, type Row } from "./rows.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -27,8 +27,8 @@ export function createRefuse(status: number): Refuse {
   let last: Problem | undefined;
   let lastNames = "";
   return (request, response, rows) => {
-    const refusing = rows.filter(({ isRefusing }) => isRefusing).map(({ name }) => name);
-    const names = refusing.join();
+    const refusing = policiesOf(rows);
+    const names = refusing.join("\0");
     if (last === undefined || names !== lastNames) {
       const members = { type: QUOTA_EXCEEDED, "violated-policies": refusing };
       const json = JSON.stringify({ ...members, title: "Too many requests", status });
@@ -81,7 +81,7 @@ export async function sendMessage(
   status: number,
 ): Promise<void> {
   const value: unknown = typeof message === "function" ? await message(request, response) : message;
-  if (response.writableEnded) return;
+  if (response.headersSent) return;
   const isText = typeof value === "string";
   response.statusCode = status;
   response.setHeader(

@@ -9,9 +9,10 @@ import type { Quotas } from "./quotas.ts";
 export interface Meaning {
   readonly algorithm: AlgorithmName;
   readonly quotas?: Quotas | undefined;
-  /** Which identities its keys are made of; undefined for the application's own. */
-  readonly by?: Policy["by"] | undefined;
-  readonly ipv6Subnet?: number | false | undefined;
+  /** Which identities its keys are made of, or `own` for the application's; undefined where that is not known. */
+  readonly by?: Policy["by"] | "own" | undefined;
+  /** How much of an IPv6 address counts, or that it depends on the request. */
+  readonly ipv6Subnet?: number | false | "depends" | undefined;
 }
 
 /** The types of each kit. */
@@ -20,6 +21,10 @@ const registers = new WeakMap<Context, Map<string, Meaning>>();
 /** The option in which two meanings differ. Two functions may answer the same; what they answer is not known yet. */
 function difference(one: Meaning, other: Meaning): string | undefined {
   if (one.algorithm !== other.algorithm) return "algorithm";
+  if (one.by !== undefined && other.by !== undefined) {
+    if (one.by !== other.by) return "by";
+    if (one.by !== "own" && one.ipv6Subnet !== other.ipv6Subnet) return "ipv6Subnet";
+  }
   const [mine, its] = [one.quotas, other.quotas];
   if (mine === undefined || its === undefined) return undefined;
   if (typeof mine === "function" || typeof its === "function")

@@ -45,6 +45,19 @@ export function strictest(rows: readonly Row[]): Row {
   });
 }
 
+/** The names of the policies that refuse, each once. */
+export function policiesOf(rows: readonly Row[]): readonly string[] {
+  return [...new Set(rows.filter(({ isRefusing }) => isRefusing).map(({ name }) => name))];
+}
+
+/** Of several identities under one policy, the one that will stop the client first. */
+export function oneOfEachName(rows: readonly Row[]): readonly Row[] {
+  if (rows.length === 1) return rows;
+  const names = [...new Set(rows.map(({ name }) => name))];
+  if (names.length === rows.length) return rows;
+  return names.map((name) => strictest(rows.filter((row) => row.name === name)));
+}
+
 /** Milliseconds until the client may try again: the longest that any refusing quota asks for. */
 export function retryAfterOf(rows: readonly Row[]): number {
   return Math.max(0, ...rows.map(({ standing }) => standing.retryAfter));

@@ -12,6 +12,11 @@ export function markRefused(response: ServerResponse): void {
   refused.add(response);
 }
 
+/** Takes that back: the request goes on all the same. */
+export function unmarkRefused(response: ServerResponse): void {
+  refused.delete(response);
+}
+
 /**
  * Settles `answers` when the response has ended; a failing `requestWasSuccessful` counts the request.
  *

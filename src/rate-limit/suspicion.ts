@@ -4,6 +4,7 @@
  * Failed and refused attempts are counted in this process, in bounded memory: what is told is a hint
  * for people, and nothing is refused because of it.
  */
+import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { checkOptions, parseCount, parseDuration } from "../validate.ts";
 import type { Events } from "../observe/events.ts";
@@ -36,6 +37,14 @@ export function parseSuspicion(
 
 /** Notes that somebody at `address` failed to sign in to `accounts`. */
 export type Suspect = (address: string, accounts: readonly string[]) => void;
+
+/** The longest account that is kept as it is: what a client sends must not fill the memory. */
+const LONGEST = 200;
+
+function bounded(account: string): string {
+  if (account.length <= LONGEST) return account;
+  return `@${createHash("sha256").update(account).digest("base64url")}`;
+}
 
 interface Sighting {
   readonly until: number;
@@ -72,7 +81,7 @@ export function createSuspicion(
   };
 
   return (address, accounts) => {
-    for (const account of accounts) {
+    for (const account of accounts.map(bounded)) {
       if (see(byAccount, account, address, addressesPerAccount)) {
         const count = addressesPerAccount;
         events.emit("suspicious", { reason: "account-from-many-addresses", type, account, count });

@@ -1,6 +1,7 @@
 /** What a limiter's options come to for one request: those that are functions, evaluated once. */
 import type { Request, Response } from "express";
 import { parseCount } from "../validate.ts";
+import { normalizeAccounts } from "./account.ts";
 import type { Quota } from "./algorithms/algorithm.ts";
 import { eachOf } from "./identities.ts";
 import { parseIdentifier, parseSubnet } from "./option-types.ts";
@@ -14,6 +15,8 @@ export interface Terms {
   readonly ipv6Subnet: number | false | undefined;
   /** What `by` answered; undefined for the client's address. */
   readonly identities: readonly (readonly string[])[] | undefined;
+  /** Whom a sign-in is for; undefined where it is none. */
+  readonly accounts: readonly string[] | undefined;
 }
 
 function fix({ type, by }: Policy, quotas: readonly Quota[], name: string): FixedPolicy {
@@ -27,6 +30,7 @@ export function createTerms({
   cost,
   ipv6Subnet,
   identitiesOf,
+  account,
 }: LimiterPlan): Terms | ((request: Request, response: Response) => Promise<Terms>) {
   const { quotas, name } = main;
   if (
@@ -34,10 +38,11 @@ export function createTerms({
     typeof name !== "function" &&
     typeof cost !== "function" &&
     typeof ipv6Subnet !== "function" &&
-    identitiesOf === undefined
+    identitiesOf === undefined &&
+    account === undefined
   ) {
     const policies = [fix(main, quotas, name), ...further];
-    return { policies, cost, ipv6Subnet, identities: undefined };
+    return { policies, cost, ipv6Subnet, identities: undefined, accounts: undefined };
   }
   const subnetOf = (request: Request, response: Response) =>
     typeof ipv6Subnet === "function" ? ipv6Subnet(request, response) : ipv6Subnet;
@@ -52,6 +57,7 @@ export function createTerms({
       cost: parseCount("cost()", price, 0),
       ipv6Subnet: subnet === undefined ? undefined : parseSubnet(subnet),
       identities: identitiesOf && eachOf(identities),
+      accounts: account && normalizeAccounts(await account(request)),
     };
   };
 }
