@@ -153,6 +153,7 @@ function createTelling(context: Context, plan: LimiterPlan) {
   const report = refusalReportsOf(context);
   const { type } = plan.main;
   const suspect = plan.suspicion && createSuspicion(plan.suspicion, context.events, type);
+  const shadow = plan.shadow ? { shadow: true as const } : undefined;
   const failed = ({ address, accounts }: Sender): void => suspect?.(address, accounts);
   return {
     failed,
@@ -162,12 +163,12 @@ function createTelling(context: Context, plan: LimiterPlan) {
       const window = Math.max(...refusing.map(({ quota }) => quota.window));
       const { key } = refusing[0]!;
       const retryAfter = retryAfterOf(rows);
-      report({ type, key, policies, retryAfter, ...(plan.shadow && { shadow: true }) }, window);
+      report({ type, key, policies, retryAfter, ...shadow }, window);
       failed(sender);
     },
     denied: (address: string): void => {
       const key = context.keys.rateLimit(type, [addressIdentity(address)]);
-      report({ type, key, policies: [], retryAfter: 0, denied: true }, DENIED_WINDOW);
+      report({ type, key, policies: [], retryAfter: 0, denied: true, ...shadow }, DENIED_WINDOW);
     },
   };
 }
