@@ -17,7 +17,10 @@ beforeAll(async () => {
 }, 30_000);
 beforeEach(async () => {
   await deployment.waitForReplicas();
-  await (await deployment.master()).client.flushall();
+  const master = await deployment.master();
+  await master.client.flushall();
+  // A replica that is promoted before it has heard of this would bring back what other tests counted.
+  await waitForCopies(master, 1);
   watched = openWatched({
     redis: { url: deployment.url, sentinelPassword: SENTINEL_PASSWORD },
   });

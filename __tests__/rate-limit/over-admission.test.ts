@@ -11,8 +11,8 @@ const WINDOW = 40;
 /** Long enough for every attack that two windows in a row allow. */
 const HORIZON = 3 * WINDOW;
 const SPANS = [WINDOW / 10, WINDOW / 4, WINDOW / 2, WINDOW] as const;
-const TRIES = 1600;
-const ASCENTS = 8;
+const TRIES = 800;
+const ASCENTS = 4;
 
 /** The same random numbers in every run. */
 function createRandom(seed: number): (below: number) => number {
