@@ -42,3 +42,15 @@ export function createNotices(logger: Logger, quiet: boolean): Notices {
     },
   };
 }
+
+/** Makes one thing for each kit, when it is first asked for, so that all of its limiters share it. */
+export function perKit<T>(make: (context: Context) => T): (context: Context) => T {
+  const made = new WeakMap<Context, T>();
+  return (context) => {
+    const known = made.get(context);
+    if (known !== undefined) return known;
+    const thing = make(context);
+    made.set(context, thing);
+    return thing;
+  };
+}

@@ -169,6 +169,7 @@ describe("identities", () => {
     for (const options of [{ by: () => "x" }, { ipv6Subnet: 64 }] as RateLimitOptions[]) {
       expect(thrown(() => kit.rateLimit("t", options)).code).toBe("RATE_LIMIT_TYPE_CONFLICT");
     }
+    expect(() => kit.rateLimit("t", { ipv6Subnet: 56 })).not.toThrow();
     kit.rateLimit("own", { by: () => "x" });
     expect(() => kit.rateLimit("own", { by: () => "y" })).not.toThrow();
   });

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { buildSync } from "esbuild";
+import { bundle } from "./bundle.ts";
 
 /** What all of them are started with. */
 export interface LimiterSetup {
@@ -37,15 +37,7 @@ export interface LimiterProcesses {
 function compile(): string {
   const folder = resolve(__dirname, "../../node_modules/.cache/express-redis-kit");
   const outfile = resolve(folder, `limiter-process-${process.pid}.mjs`);
-  buildSync({
-    entryPoints: [resolve(__dirname, "limiter-process.ts")],
-    outfile,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    target: "node20",
-  });
+  bundle(resolve(__dirname, "limiter-process.ts"), outfile);
   return outfile;
 }
 

@@ -32,7 +32,7 @@ async function stop(child: ChildProcess): Promise<Count> {
 
 /** Runs the scenario. */
 export const blocked: Scenario = async (rounds) => {
-  const script = await compile(new URL("blocked-process.ts", import.meta.url), "blocked-process");
+  const script = compile(new URL("blocked-process.ts", import.meta.url), "blocked-process");
   const server = await startRedis();
   const child = startScript(script, [`${server.port}`]);
   try {

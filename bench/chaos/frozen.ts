@@ -170,7 +170,7 @@ function reportOf(kit: readonly Finding[], byHand: readonly Finding[]): Report {
 
 /** Runs the scenario: the kit in each round, the hand-wired stack once. */
 export const frozen: Scenario = async (rounds) => {
-  const script = await compile(new URL("app-process.ts", import.meta.url), "app-process");
+  const script = compile(new URL("app-process.ts", import.meta.url), "app-process");
   const kit: Finding[] = [];
   for (let round = 0; round < rounds; round += 1) kit.push(await tryOne("kit", script));
   return reportOf(kit, [await tryOne("hand-wired", script)]);

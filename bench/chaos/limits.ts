@@ -129,7 +129,7 @@ function rowOf(findings: readonly Finding[]) {
 
 /** Runs the scenario. */
 export const limits: Scenario = async (rounds): Promise<Report> => {
-  const script = await compile(new URL("limiter-process.ts", import.meta.url), "limiter-process");
+  const script = compile(new URL("limiter-process.ts", import.meta.url), "limiter-process");
   const all: Finding[][] = [];
   for (const fault of FAULTS) {
     for (const policy of POLICIES) {

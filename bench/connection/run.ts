@@ -47,7 +47,7 @@ async function startContenders(
   server: RedisServer,
   ca: string,
 ): Promise<Map<string, ChildProcess>> {
-  const script = await compile(new URL("contender.ts", import.meta.url), "contender");
+  const script = compile(new URL("contender.ts", import.meta.url), "contender");
   const children = new Map<string, ChildProcess>();
   for (const [index, name] of Object.keys(CONTENDERS).entries()) {
     const profiling = values.profile === undefined ? [] : profileArguments(values.profile, index);

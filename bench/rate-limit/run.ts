@@ -45,7 +45,7 @@ interface Server {
 }
 
 async function main(): Promise<void> {
-  const script = await compile(new URL("server-process.ts", import.meta.url), "rate-limit-server");
+  const script = compile(new URL("server-process.ts", import.meta.url), "rate-limit-server");
   const redis = await startRedis({ core: LOAD_CORE });
   pin(process.pid, LOAD_CORE);
   const names = SERVERS.filter((name) => name.startsWith("bare") || name.includes(values.only));

@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundle } from "../../__tests__/support/bundle.ts";
 
 /** Inside the project, so that the scripts find its dependencies. */
 const FOLDER = fileURLToPath(
@@ -13,18 +13,9 @@ const FOLDER = fileURLToPath(
  * Bundles one script and answers the path of the result, for plain Node. A loader that compiles while
  * the process runs would be measured too: tsx, for one, wraps every function expression to keep its name.
  */
-export async function compile(source: URL, name: string): Promise<string> {
+export function compile(source: URL, name: string): string {
   mkdirSync(FOLDER, { recursive: true });
   const outfile = join(FOLDER, `${name}.mjs`);
-  await build({
-    entryPoints: [fileURLToPath(source)],
-    outfile,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    logLevel: "warning",
-  });
+  bundle(fileURLToPath(source), outfile);
   return outfile;
 }

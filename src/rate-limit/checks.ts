@@ -1,6 +1,6 @@
 /** Mistakes that only show while an app runs: they are told once, with what mends them. */
 import type { IncomingMessage } from "node:http";
-import type { Context } from "../context.ts";
+import { type Context, perKit } from "../context.ts";
 import { type KnownRequest, trustOf } from "../request.ts";
 import type { Ask } from "./counter.ts";
 import type { LimiterPlan } from "./plan.ts";
@@ -18,20 +18,17 @@ const NOBODY = ["100::1", 100] as const;
 const HANDLING = /\bparserOnIncoming\b|\bLayer\.handle|\bonServerStream\b/;
 
 /** What each kit has said, and on which of its keys a request was counted, in development. */
-interface Seen {
-  readonly texts: Set<string>;
-  readonly counted: WeakMap<IncomingMessage, Set<string>>;
-}
-
-const seen = new WeakMap<Context, Seen>();
+const seenBy = perKit(() => ({
+  texts: new Set<string>(),
+  counted: new WeakMap<IncomingMessage, Set<string>>(),
+}));
 
 /** Makes the checks of one limiter, and makes the one of its construction. */
 export function createChecks(context: Context, plan: LimiterPlan): Checks {
   const { config } = context;
   const isDevelopment = config.environment === "development";
   const isSilent = config.environment === "test";
-  const { texts, counted } = seen.get(context) ?? { texts: new Set(), counted: new WeakMap() };
-  seen.set(context, { texts, counted });
+  const { texts, counted } = seenBy(context);
 
   const warn = (text: string): void => {
     if (isSilent || texts.has(text)) return;

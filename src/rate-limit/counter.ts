@@ -1,5 +1,5 @@
 /** Asks all keys of one request together: refused if any refuses, and then the others are given back. */
-import type { Context } from "../context.ts";
+import { type Context, perKit } from "../context.ts";
 import { createMemory } from "../connection/memory/memory.ts";
 import type { Connection } from "../connection/port.ts";
 import { KitError } from "../errors.ts";
@@ -32,15 +32,10 @@ export interface Counter {
 /** How many identities a process counts by itself while Redis is away. */
 const FALLBACK_KEYS = 50_000;
 
-/** One for all limiters of a kit, so that those of one type go on sharing their counts. */
-const fallbacks = new WeakMap<Context, Connection>();
-
-/** What a kit counts on while Redis is away. */
-export function fallbackOf(context: Context): Connection {
-  const fallback = fallbacks.get(context) ?? createMemory({ max: FALLBACK_KEYS });
-  fallbacks.set(context, fallback);
-  return fallback;
-}
+/** What a kit counts on while Redis is away: one for all limiters, so that those of one type go on sharing their counts. */
+export const fallbackOf: (context: Context) => Connection = perKit(() =>
+  createMemory({ max: FALLBACK_KEYS }),
+);
 
 /** Makes the counter of one limiter. */
 export function createCounter(

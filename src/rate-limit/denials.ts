@@ -7,7 +7,7 @@
  * refused meanwhile.
  */
 import { LRUCache } from "lru-cache";
-import type { Context } from "../context.ts";
+import { type Context, perKit } from "../context.ts";
 import type { Asked, Decision, Quota } from "./algorithms/algorithm.ts";
 
 /** The most identities that are remembered; a forgotten one costs a command. */
@@ -48,15 +48,8 @@ export interface Denials {
   readonly forget: (key: string) => void;
 }
 
-/** One for all limiters of a kit. */
-const known = new WeakMap<Context, Denials>();
-
 /** The denials of a kit. */
-export function denialsOf(context: Context): Denials {
-  const denials = known.get(context) ?? createDenials();
-  known.set(context, denials);
-  return denials;
-}
+export const denialsOf: (context: Context) => Denials = perKit(() => createDenials());
 
 function isSame(one: readonly Quota[], other: readonly Quota[]): boolean {
   if (one === other) return true;

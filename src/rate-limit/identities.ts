@@ -1,7 +1,6 @@
 /** Whom a request counts for. */
-import type { Request } from "express";
 import type { Context } from "../context.ts";
-import { addressIdentity, clientAddress } from "../request.ts";
+import { addressIdentity } from "../request.ts";
 import { idText } from "../id-text.ts";
 import { invalidOption } from "../validate.ts";
 import type { IdentityValue } from "./options.ts";
@@ -38,13 +37,13 @@ export function eachOf(identities: unknown): string[][] {
   return [...new Map(segments.map((texts) => [JSON.stringify(texts), texts])).values()];
 }
 
-/** Reads who sent a request. */
+/** Who sent a request, by the client's address. */
 export function senderOf(
-  { config, notices }: Context,
+  { notices }: Context,
   { ipv6Subnet, accounts }: Terms,
-  request: Request,
+  client: string,
 ): Sender {
-  const address = addressIdentity(clientAddress(request, config.trust), ipv6Subnet);
+  const address = addressIdentity(client, ipv6Subnet);
   if (accounts?.length === 0) {
     notices.add(
       "rateLimit('auth') found no account in a request and counted its address alone: mount a body parser before it, or pass `account`.",

@@ -1,6 +1,6 @@
 /** `rateLimit()`: the middleware that counts a request, and lets it pass or refuses it. */
 import type { Request, Response } from "express";
-import type { ClientRateLimitInfo } from "express-rate-limit";
+import type { AugmentedRequest, ClientRateLimitInfo } from "express-rate-limit";
 import type { Logger } from "../config.ts";
 import type { Context } from "../context.ts";
 import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
@@ -94,10 +94,11 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   /** Counts a request, and answers it where it is refused. */
   const isPassing = async (request: Request, response: Response, next: Next): Promise<boolean> => {
     checks.request(request);
-    const listed = plan.verdict?.(clientAddress(request, config.trust));
+    const client = clientAddress(request, config.trust);
+    const listed = plan.verdict?.(client);
     if (listed === "allow") return true;
     if (listed === "deny") {
-      tell.denied(clientAddress(request, config.trust));
+      tell.denied(client);
       if (plan.shadow) return true;
       turnAway(request, response);
       markRefused(response);
@@ -105,15 +106,13 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     }
     if (skip && (await skip(request, response))) return true;
     const terms = typeof termsOf === "function" ? await termsOf(request, response) : termsOf;
-    const sender = senderOf(context, terms, request);
+    const sender = senderOf(context, terms, client);
     const asks = asksOf(context, terms, sender);
     checks.asks(request, asks);
     const answers = await counter.take(asks, plan.isHeld ? "hold" : "take");
     if (answers === undefined || answers.length === 0) return true;
     const rows = rowsOf(answers);
-    (request as unknown as Record<string, RateLimitInfo>)[plan.propertyName] = new RateLimitInfo(
-      strictest(rows),
-    );
+    (request as AugmentedRequest)[plan.propertyName] = new RateLimitInfo(strictest(rows));
     if (!plan.shadow) writeHeaders(response, rows, plan.headers, plan.legacyHeaders);
     if (answers.every(({ decision }) => decision.admitted)) {
       const onCounted = () => tell.failed(sender);

@@ -1,6 +1,5 @@
 /** `rateLimit.peek()`, `.reset()` and `.block()`: one identity of one type, by hand. */
 import { isIPv6 } from "node:net";
-import type { Request, Response } from "express";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { addressIdentity } from "../request.ts";
@@ -103,7 +102,7 @@ export function createOperations(context: Context): KeyOperations {
     keys.rateLimit(parseType(type), identityOf(id, meaningOf(context, type) ?? presetOf(type)));
   const peekAt: KeyOperations["peekAt"] = async (type, key, options = {}) => {
     const meaning = known(context, type);
-    const quotas = await quotasFor(meaning, type, options);
+    const quotas = quotasFor(meaning, type, options);
     const asked = { key, quotas, cost: 1 };
     const decision = await ALGORITHMS[meaning.algorithm].take(connection, asked, "look");
     const ask = { ...asked, type, names: namesOf(type, quotas) };
@@ -183,21 +182,17 @@ function addressOf(address: string, subnet: Meaning["ipv6Subnet"]): string {
   );
 }
 
-async function quotasFor(
+function quotasFor(
   { quotas, algorithm }: Meaning,
   type: string,
   options: PeekOptions,
-): Promise<readonly Quota[]> {
+): readonly Quota[] {
   checkOptions("peek()", options, ["limit", "window", "windows"]);
   const isGiven = Object.keys(options).length > 0;
-  if (!isGiven && quotas !== undefined && typeof quotas !== "function") return quotas;
-  if (!isGiven) {
-    throw new KitError("INVALID_OPTION", {
-      message: `The limits of '${type}' depend on the request, and there is none to ask.`,
-      fix: `Say which ones to look at: rateLimit.peek('${type}', id, { limit: 100, window: '1m' }).`,
-    });
-  }
-  const given = parseQuotas(options, algorithm, { limit: 100, window: 60_000 });
-  // Not a function: `options` holds none.
-  return typeof given === "function" ? given({} as Request, {} as Response) : given;
+  const found = isGiven ? parseQuotas(options, algorithm, { limit: 100, window: 60_000 }) : quotas;
+  if (found !== undefined && typeof found !== "function") return found;
+  throw new KitError("INVALID_OPTION", {
+    message: `The limits of '${type}' depend on the request, and there is none to ask.`,
+    fix: `Say which ones to look at: rateLimit.peek('${type}', id, { limit: 100, window: '1m' }).`,
+  });
 }

@@ -46,7 +46,7 @@ export interface LimiterPlan {
   readonly legacyHeaders: boolean;
   /** Undefined for the client's address. */
   readonly identitiesOf: RateLimitOptions["by"];
-  readonly ipv6Subnet: RateLimitOptions["ipv6Subnet"];
+  readonly ipv6Subnet: NonNullable<RateLimitOptions["ipv6Subnet"]>;
   readonly cost: NonNullable<RateLimitOptions["cost"]>;
   readonly shadow: boolean;
   /** What `allow` and `deny` say; undefined where neither is given. */
@@ -120,6 +120,8 @@ const AUTH_ADDRESS: FixedPolicy = {
   quotas: [{ limit: 100, window: 15 * 60_000, burst: 100 }],
   by: "address",
 };
+/** The least that a provider hands to one customer (RFC 6177). */
+const IPV6_SUBNET = 56;
 const API = { limit: 100, window: 60_000 };
 
 /** The one object of options, whichever way they were passed. */
@@ -167,7 +169,7 @@ export function planLimiter(
     headers: parseHeaders(options.standardHeaders),
     legacyHeaders: (onlyOne(options, "legacyHeaders", "headers") as boolean | undefined) ?? false,
     identitiesOf: onlyOne(options, "by", "keyGenerator") as RateLimitOptions["by"],
-    ipv6Subnet: options.ipv6Subnet,
+    ipv6Subnet: options.ipv6Subnet ?? IPV6_SUBNET,
     cost: parseCost(options.cost, algorithm, [main, ...further]),
     shadow: options.shadow ?? false,
     verdict: parseAddressLists(options.allow, options.deny),

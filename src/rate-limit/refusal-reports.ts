@@ -1,6 +1,6 @@
 /** The event `limited`: the first refusal of an identity in a window, and then how many there were. */
 import { LRUCache } from "lru-cache";
-import type { Context } from "../context.ts";
+import { type Context, perKit } from "../context.ts";
 import type { LimitedEvent } from "../observe/events.ts";
 
 /** Identities whose refusals are counted at once; beyond it the least recently refused goes. */
@@ -14,15 +14,8 @@ interface Report {
 /** Tells of a refusal, unless the same identity's was told within `window` milliseconds. */
 export type ReportRefusal = (event: Omit<LimitedEvent, "repeats">, window: number) => void;
 
-/** One for all limiters of a kit. */
-const reporters = new WeakMap<Context, ReportRefusal>();
-
 /** What tells of a kit's refusals. */
-export function refusalReportsOf(context: Context): ReportRefusal {
-  const reporter = reporters.get(context) ?? createReporter(context);
-  reporters.set(context, reporter);
-  return reporter;
-}
+export const refusalReportsOf: (context: Context) => ReportRefusal = perKit(createReporter);
 
 function createReporter({ events }: Context): ReportRefusal {
   const reports = new LRUCache<string, Report>({ max: MOST });

@@ -1,5 +1,5 @@
 /** What each type means: what keeps two limiters from misreading one another's keys, and lets a key be looked at. */
-import type { Context } from "../context.ts";
+import { type Context, perKit } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { AlgorithmName } from "./options.ts";
 import type { Policy } from "./plan.ts";
@@ -16,7 +16,7 @@ export interface Meaning {
 }
 
 /** The types of each kit. */
-const registers = new WeakMap<Context, Map<string, Meaning>>();
+const typesOf = perKit(() => new Map<string, Meaning>());
 
 /** The option in which two meanings differ. Two functions may answer the same; what they answer is not known yet. */
 function difference(one: Meaning, other: Meaning): string | undefined {
@@ -45,8 +45,7 @@ function difference(one: Meaning, other: Meaning): string | undefined {
  * @throws KitError `RATE_LIMIT_TYPE_CONFLICT` where another one means something else
  */
 export function register(context: Context, type: string, meaning: Meaning): void {
-  const known = registers.get(context) ?? new Map<string, Meaning>();
-  registers.set(context, known);
+  const known = typesOf(context);
   const other = known.get(type);
   known.set(type, { ...other, ...meaning });
   const differing = other && difference(other, meaning);
@@ -60,5 +59,5 @@ export function register(context: Context, type: string, meaning: Meaning): void
 
 /** What a type means; undefined for one that no limiter of this process has. */
 export function meaningOf(context: Context, type: string): Meaning | undefined {
-  return registers.get(context)?.get(type);
+  return typesOf(context).get(type);
 }

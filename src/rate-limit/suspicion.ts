@@ -4,8 +4,8 @@
  * Failed and refused attempts are counted in this process, in bounded memory: what is told is a hint
  * for people, and nothing is refused because of it.
  */
-import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { segment } from "../keys.ts";
 import { checkOptions, parseCount, parseDuration } from "../validate.ts";
 import type { Events } from "../observe/events.ts";
 import type { SuspicionOptions } from "./options.ts";
@@ -42,8 +42,7 @@ export type Suspect = (address: string, accounts: readonly string[]) => void;
 const LONGEST = 200;
 
 function bounded(account: string): string {
-  if (account.length <= LONGEST) return account;
-  return `@${createHash("sha256").update(account).digest("base64url")}`;
+  return account.length <= LONGEST ? account : segment(account);
 }
 
 interface Sighting {

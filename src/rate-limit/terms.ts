@@ -12,7 +12,7 @@ import { namesOf } from "./quotas.ts";
 export interface Terms {
   readonly policies: readonly FixedPolicy[];
   readonly cost: number;
-  readonly ipv6Subnet: number | false | undefined;
+  readonly ipv6Subnet: number | false;
   /** What `by` answered; undefined for the client's address. */
   readonly identities: readonly (readonly string[])[] | undefined;
   /** Whom a sign-in is for; undefined where it is none. */
@@ -44,10 +44,9 @@ export function createTerms({
     const policies = [fix(main, quotas, name), ...further];
     return { policies, cost, ipv6Subnet, identities: undefined, accounts: undefined };
   }
-  const subnetOf = (request: Request, response: Response) =>
-    typeof ipv6Subnet === "function" ? ipv6Subnet(request, response) : ipv6Subnet;
   return async (request, response) => {
-    const subnet = await subnetOf(request, response);
+    const subnet =
+      typeof ipv6Subnet === "function" ? await ipv6Subnet(request, response) : ipv6Subnet;
     const identities = await identitiesOf?.(request, response);
     const price = typeof cost === "function" ? await cost(request, response) : cost;
     const current = typeof quotas === "function" ? await quotas(request, response) : quotas;
@@ -55,7 +54,7 @@ export function createTerms({
     return {
       policies: [fix(main, current, parseIdentifier(called)), ...further],
       cost: parseCount("cost()", price, 0),
-      ipv6Subnet: subnet === undefined ? undefined : parseSubnet(subnet),
+      ipv6Subnet: parseSubnet(subnet),
       identities: identitiesOf && eachOf(identities),
       accounts: account && normalizeAccounts(await account(request)),
     };
