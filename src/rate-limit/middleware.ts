@@ -1,26 +1,23 @@
 /** `rateLimit()`: the middleware that counts a request, and lets it pass or refuses it. */
 import type { Request, Response } from "express";
 import type { AugmentedRequest, ClientRateLimitInfo } from "express-rate-limit";
-import type { Logger } from "../config.ts";
 import type { Context } from "../context.ts";
-import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
-import { parseCount } from "../validate.ts";
+import { clientAddress, type Middleware } from "../request.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import { asksOf } from "./asks.ts";
 import { createChecks } from "./checks.ts";
 import { createCounter } from "./counter.ts";
-import { writeHeaders, writeRetryAfter } from "./headers.ts";
-import { type Sender, senderOf } from "./identities.ts";
+import { writeHeaders } from "./headers.ts";
+import { senderOf } from "./identities.ts";
 import { createOperations, type KeyOperations, type RateLimitOperations } from "./operations.ts";
 import type { RateLimitOptions } from "./options.ts";
-import { type LimiterPlan, planLimiter, shellOptionsOf } from "./plan.ts";
-import { createRefuse, sendMessage, turnAway } from "./refusal.ts";
-import { refusalReportsOf } from "./refusal-reports.ts";
+import { type LimiterPlan, planLimiter } from "./plan.ts";
+import { createRefusal, type Next, turnAway } from "./refusal.ts";
 import { register } from "./register.ts";
-import { policiesOf, retryAfterOf, type Row, rowsOf, strictest } from "./rows.ts";
+import { rowsOf, strictest } from "./rows.ts";
 import { RateLimitInfo } from "./info.ts";
-import { markRefused, settleAfter, unmarkRefused } from "./settlement.ts";
-import { createSuspicion } from "./suspicion.ts";
+import { markRefused, settleAfter } from "./settlement.ts";
+import { createTelling } from "./telling.ts";
 import { createTerms } from "./terms.ts";
 
 /** A limiter; beside the middleware it has what express-rate-limit's has. */
@@ -35,9 +32,6 @@ export interface RateLimitMiddleware extends Middleware {
 export interface RateLimit extends RateLimitOperations {
   (type?: string | RateLimitOptions, options?: RateLimitOptions): RateLimitMiddleware;
 }
-
-/** How long a denied address is not told of again, in milliseconds. */
-const DENIED_WINDOW = 60_000;
 
 /** Makes the `rateLimit()` of one kit. */
 export function createRateLimit(context: Context): RateLimit {
@@ -129,8 +123,6 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   };
 }
 
-type Next = (error?: unknown) => void;
-
 /** Goes on where a limiter lets a request pass, and with the error where it fails. */
 async function goOn(
   isPassing: (request: Request, response: Response, next: Next) => Promise<boolean>,
@@ -145,68 +137,4 @@ async function goOn(
     return next(error);
   }
   if (isGoingOn) next();
-}
-
-/** What a limiter tells of: refusals, denied addresses, failed sign-ins. */
-function createTelling(context: Context, plan: LimiterPlan) {
-  const report = refusalReportsOf(context);
-  const { type } = plan.main;
-  const suspect = plan.suspicion && createSuspicion(plan.suspicion, context.events, type);
-  const shadow = plan.shadow ? { shadow: true as const } : undefined;
-  const failed = ({ address, accounts }: Sender): void => suspect?.(address, accounts);
-  return {
-    failed,
-    refused: (rows: readonly Row[], sender: Sender): void => {
-      const refusing = rows.filter(({ isRefusing }) => isRefusing);
-      const policies = policiesOf(rows);
-      const window = Math.max(...refusing.map(({ quota }) => quota.window));
-      const { key } = refusing[0]!;
-      const retryAfter = retryAfterOf(rows);
-      report({ type, key, policies, retryAfter, ...shadow }, window);
-      failed(sender);
-    },
-    denied: (address: string): void => {
-      const key = context.keys.rateLimit(type, [addressIdentity(address)]);
-      report({ type, key, policies: [], retryAfter: 0, denied: true, ...shadow }, DENIED_WINDOW);
-    },
-  };
-}
-
-/** Answers a refused request as the options say. */
-function createRefusal(plan: LimiterPlan, logger: Logger) {
-  const { message, handler, retryAfter: ownRetryAfter } = plan.options;
-  const shellOptions = Object.freeze(shellOptionsOf(plan));
-  const refuse = createRefuse(plan.statusCode);
-  /** Runs the application's own handler, which may answer now, later, or let the request go on. */
-  const handle = async (request: Request, response: Response, next: Next): Promise<void> => {
-    let hasGoneOn = false;
-    const goOnOnce = (error?: unknown): void => {
-      hasGoneOn = true;
-      unmarkRefused(response);
-      next(error);
-    };
-    markRefused(response);
-    try {
-      await Promise.resolve(handler!(request, response, goOnOnce, shellOptions));
-    } catch (error) {
-      if (!hasGoneOn) throw error;
-      logger.error(`express-redis-kit: handler failed after next(): ${String(error)}`);
-    }
-  };
-  return async (
-    request: Request,
-    response: Response,
-    next: Next,
-    rows: readonly Row[],
-  ): Promise<void> => {
-    const own =
-      typeof ownRetryAfter === "function"
-        ? parseCount("retryAfter()", await ownRetryAfter(request, response), 0)
-        : ownRetryAfter;
-    writeRetryAfter(response, own === undefined ? retryAfterOf(rows) : own * 1000);
-    if (handler) return handle(request, response, next);
-    if (message === undefined) refuse(request, response, rows);
-    else await sendMessage(request, response, message, plan.statusCode);
-    if (response.headersSent) markRefused(response);
-  };
 }

@@ -3,7 +3,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import accepts from "accepts";
 import type { Request, Response } from "express";
 import type { Options as ShellOptions } from "express-rate-limit";
-import { policiesOf, type Row } from "./rows.ts";
+import type { Logger } from "../config.ts";
+import { parseCount } from "../validate.ts";
+import { writeRetryAfter } from "./headers.ts";
+import { type LimiterPlan, shellOptionsOf } from "./plan.ts";
+import { policiesOf, retryAfterOf, type Row } from "./rows.ts";
+import { markRefused, unmarkRefused } from "./settlement.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -15,14 +20,10 @@ interface Problem {
 }
 
 /** Answers a request that one of the limits refused. */
-export type Refuse = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  rows: readonly Row[],
-) => void;
+type Refuse = (request: IncomingMessage, response: ServerResponse, rows: readonly Row[]) => void;
 
 /** Makes what answers a limiter's refusals with one status. */
-export function createRefuse(status: number): Refuse {
+function createRefuse(status: number): Refuse {
   // A flood is refused by the same policies again and again.
   let last: Problem | undefined;
   let lastNames = "";
@@ -74,7 +75,7 @@ function sendProblem(
 }
 
 /** express-rate-limit's `message`: text, a value for JSON, or what answers one. */
-export async function sendMessage(
+async function sendMessage(
   request: Request,
   response: Response,
   message: NonNullable<ShellOptions["message"]>,
@@ -89,4 +90,49 @@ export async function sendMessage(
     isText ? "text/plain; charset=utf-8" : "application/json; charset=utf-8",
   );
   response.end(isText ? value : JSON.stringify(value));
+}
+
+/** Goes on with a request, or with an error. */
+export type Next = (error?: unknown) => void;
+
+/** Makes what answers a refused request as the options say. */
+export function createRefusal(
+  plan: LimiterPlan,
+  logger: Logger,
+): (request: Request, response: Response, next: Next, rows: readonly Row[]) => Promise<void> {
+  const { message, handler, retryAfter: ownRetryAfter } = plan.options;
+  const shellOptions = Object.freeze(shellOptionsOf(plan));
+  const refuse = createRefuse(plan.statusCode);
+  /** Runs the application's own handler, which may answer now, later, or let the request go on. */
+  const handle = async (request: Request, response: Response, next: Next): Promise<void> => {
+    let hasGoneOn = false;
+    const goOnOnce = (error?: unknown): void => {
+      hasGoneOn = true;
+      unmarkRefused(response);
+      next(error);
+    };
+    markRefused(response);
+    try {
+      await Promise.resolve(handler!(request, response, goOnOnce, shellOptions));
+    } catch (error) {
+      if (!hasGoneOn) throw error;
+      logger.error(`express-redis-kit: handler failed after next(): ${String(error)}`);
+    }
+  };
+  return async (
+    request: Request,
+    response: Response,
+    next: Next,
+    rows: readonly Row[],
+  ): Promise<void> => {
+    const own =
+      typeof ownRetryAfter === "function"
+        ? parseCount("retryAfter()", await ownRetryAfter(request, response), 0)
+        : ownRetryAfter;
+    writeRetryAfter(response, own === undefined ? retryAfterOf(rows) : own * 1000);
+    if (handler) return handle(request, response, next);
+    if (message === undefined) refuse(request, response, rows);
+    else await sendMessage(request, response, message, plan.statusCode);
+    if (response.headersSent) markRefused(response);
+  };
 }
