@@ -4,7 +4,6 @@ import { addressIdentity } from "../request.ts";
 import { idText } from "../id-text.ts";
 import { invalidOption } from "../validate.ts";
 import type { IdentityValue } from "./options.ts";
-import type { Terms } from "./terms.ts";
 
 /** Who sent a request, as far as a limiter looks at it. */
 export interface Sender {
@@ -40,7 +39,10 @@ export function eachOf(identities: unknown): string[][] {
 /** Who sent a request, by the client's address. */
 export function senderOf(
   { notices }: Context,
-  { ipv6Subnet, accounts }: Terms,
+  {
+    ipv6Subnet,
+    accounts,
+  }: { readonly ipv6Subnet: number | false; readonly accounts: readonly string[] | undefined },
   client: string,
 ): Sender {
   const address = addressIdentity(client, ipv6Subnet);
