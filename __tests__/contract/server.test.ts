@@ -94,6 +94,8 @@ describe("a closed connection", () => {
       connection.set("k", "1", { ttl: 1000 }),
       connection.del("k"),
       connection.pexpire("k", 1),
+      connection.pttl("k"),
+      connection.smembers("k"),
       connection.sismember("k", "a"),
       connection.scard("k"),
       connection.srem("k", "a"),

@@ -120,10 +120,21 @@ export function declareContract(make: () => Promise<Connection> | Connection): v
     });
   });
 
+  describe("pttl", () => {
+    it("answers what a key has left, and nothing for no key", async () => {
+      expect(await connection.pttl("k")).toBeUndefined();
+      await connection.set("k", "1", { ttl });
+      const left = await connection.pttl("k");
+      expect(left).toBeGreaterThan(0);
+      expect(left).toBeLessThanOrEqual(ttl);
+    });
+  });
+
   describe("Sets", () => {
     it("answer as an empty one where there is none", async () => {
       expect(await connection.sismember("set", "a")).toBe(false);
       expect(await connection.scard("set")).toBe(0);
+      expect(await connection.smembers("set")).toEqual([]);
       expect(await connection.srem("set", "a")).toBe(false);
     });
 
@@ -131,6 +142,7 @@ export function declareContract(make: () => Promise<Connection> | Connection): v
       await connection.run(addMember, "set", ["a", ttl]);
       await connection.run(addMember, "set", ["b", ttl]);
       expect(await connection.scard("set")).toBe(2);
+      expect((await connection.smembers("set")).toSorted()).toEqual(["a", "b"]);
       expect(await connection.sismember("set", "a")).toBe(true);
       expect(await connection.sismember("set", "A")).toBe(false);
       expect(await connection.srem("set", "a")).toBe(true);
@@ -194,6 +206,7 @@ export function declareContract(make: () => Promise<Connection> | Connection): v
       ["getBytes", (to: Connection) => to.getBytes(KEY), "set"],
       ["sismember", (to: Connection) => to.sismember(KEY, SECRET), "string"],
       ["scard", (to: Connection) => to.scard(KEY), "string"],
+      ["smembers", (to: Connection) => to.smembers(KEY), "string"],
       ["srem", (to: Connection) => to.srem(KEY, SECRET), "string"],
       ["run", (to: Connection) => to.run(addMember, KEY, [SECRET, ttl]), "string"],
     ] as const)(

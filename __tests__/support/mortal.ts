@@ -46,6 +46,8 @@ export function mortal(
     set: (key, value, how) => step(() => real.set(key, value, how)),
     del: (key) => step(() => real.del(key)),
     pexpire: (key, ttl) => step(() => real.pexpire(key, ttl)),
+    pttl: (key) => step(() => real.pttl(key)),
+    smembers: (key) => step(() => real.smembers(key)),
     sismember: (key, member) => step(() => real.sismember(key, member)),
     scard: (key) => step(() => real.scard(key)),
     srem: (key, member) => step(() => real.srem(key, member)),

@@ -3,7 +3,7 @@ import { KitError } from "express-redis-kit";
 
 const COMMANDS = new Set(
   [
-    "get set del pexpire sismember scard srem run".split(" "),
+    "get set del pexpire pttl smembers sismember scard srem run".split(" "),
     "smembers sadd eval".split(" "),
   ].flat(),
 );

@@ -1,79 +1,21 @@
 /** Holds a finished response back until something is done: a client that has read it can rely on that. */
 import type { ServerResponse } from "node:http";
-import { types } from "node:util";
+import { freezeHeader, guardSocket, isBody, lateWrite } from "../held-response.ts";
 
 type Call = (...args: unknown[]) => unknown;
 
-function headersSent(): never {
-  throw Object.assign(new Error("Cannot change a response after it was ended"), {
-    code: "ERR_HTTP_HEADERS_SENT",
-  });
-}
-
-/** Bytes that come after the end are not part of the answer. */
-function lateWrite(...args: unknown[]): boolean {
-  const callback = args.find((argument) => typeof argument === "function");
-  const error = Object.assign(new Error("write after end"), { code: "ERR_STREAM_WRITE_AFTER_END" });
-  if (callback) queueMicrotask(() => callback(error));
-  return false;
-}
-
-/** What a response does while its answer is given but held: as Node's does once it has ended. */
-const HELD: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
-  setHeader: headersSent,
-  setHeaders: headersSent,
-  appendHeader: headersSent,
-  removeHeader: headersSent,
-  writeHead: headersSent,
-  flushHeaders: () => {},
-  write: lateWrite,
-};
-
-/** Freezes status and header as they stand; answers what thaws them. */
-function freeze(response: ServerResponse): () => void {
-  const { statusCode, statusMessage } = response;
-  const own = [...Object.keys(HELD), "headersSent"].map(
-    (name) => [name, Object.getOwnPropertyDescriptor(response, name)] as const,
-  );
-  for (const [name, value] of Object.entries(HELD)) {
-    Object.defineProperty(response, name, { value, configurable: true, writable: true });
-  }
-  Object.defineProperty(response, "headersSent", { get: () => true, configurable: true });
+/** As Node's response once it has ended; answers what undoes it. */
+function holdEnded(response: ServerResponse): () => void {
+  const thaw = freezeHeader(response);
+  const own = Object.getOwnPropertyDescriptor(response, "write");
+  Object.defineProperty(response, "write", { value: lateWrite, configurable: true, writable: true });
   const release = guardSocket(response);
   return () => {
-    for (const [name, descriptor] of own) {
-      if (descriptor) Object.defineProperty(response, name, descriptor);
-      else Reflect.deleteProperty(response, name);
-    }
-    Object.assign(response, { statusCode, statusMessage });
+    if (own) Object.defineProperty(response, "write", own);
+    else Reflect.deleteProperty(response, "write");
+    thaw();
     release();
   };
-}
-
-/**
- * Express's final handler destroys the socket where an error comes after the answer. Without a purge
- * the answer is on its way by then; here it has yet to go, so the socket goes after it.
- */
-function guardSocket(response: ServerResponse): () => void {
-  const { socket } = response;
-  if (socket === null) return () => {};
-  let isDoomed = false;
-  socket.destroy = () => {
-    isDoomed = true;
-    return socket;
-  };
-  return () => {
-    Reflect.deleteProperty(socket, "destroy");
-    if (!isDoomed) return;
-    if (socket.errored) socket.destroy();
-    else response.once("finish", () => socket.destroySoon());
-  };
-}
-
-/** Node refuses anything else in the call itself, where its caller can hear it. */
-function isBody(chunk: unknown): boolean {
-  const isAbsent = chunk === undefined || chunk === null || typeof chunk === "function";
-  return isAbsent || typeof chunk === "string" || types.isUint8Array(chunk);
 }
 
 /**
@@ -96,7 +38,7 @@ export function beforeEnd(response: ServerResponse, work: () => Promise<void>): 
     if (!isBody(args[0])) return end.apply(response, args);
     isEnding = true;
     if (response.statusCode >= 400) return end.apply(response, args);
-    const thaw = freeze(response);
+    const thaw = holdEnded(response);
     const finish = async (): Promise<void> => {
       await run();
       thaw();

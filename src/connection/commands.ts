@@ -49,6 +49,11 @@ export function portOver(channel: Channel): Connection {
     set,
     del: async (key) => (await count("DEL", key)) > 0,
     pexpire: async (key, ttl) => (await count("PEXPIRE", key, ttl)) > 0,
+    pttl: async (key) => {
+      const left = await count("PTTL", key);
+      return left < 0 ? undefined : left;
+    },
+    smembers: (key) => channel.send(["SMEMBERS", key], { key }) as Promise<string[]>,
     sismember: async (key, member) => (await count("SISMEMBER", key, member)) > 0,
     scard: (key) => count("SCARD", key),
     srem: async (key, member) => (await count("SREM", key, member)) > 0,

@@ -35,6 +35,8 @@ export function withMemoryFallback(
     set: (key, value, how) => via((to) => to.set(key, value, how)),
     del: (key) => via((to) => to.del(key)),
     pexpire: (key, ttl) => via((to) => to.pexpire(key, ttl)),
+    pttl: (key) => via((to) => to.pttl(key)),
+    smembers: (key) => via((to) => to.smembers(key)),
     sismember: (key, member) => via((to) => to.sismember(key, member)),
     scard: (key) => via((to) => to.scard(key)),
     srem: (key, member) => via((to) => to.srem(key, member)),

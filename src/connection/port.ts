@@ -48,7 +48,10 @@ export interface Connection {
   /** Answers whether there was such a key. */
   del(key: string): Promise<boolean>;
   pexpire(key: string, ttl: number): Promise<boolean>;
+  /** Milliseconds that a key has left; undefined where there is no such key, or it has no end. */
+  pttl(key: string): Promise<number | undefined>;
   sismember(key: string, member: string): Promise<boolean>;
+  smembers(key: string): Promise<string[]>;
   scard(key: string): Promise<number>;
   srem(key: string, member: string): Promise<boolean>;
   /** Batches of the keys that begin with `prefix`; a key may appear twice, as SCAN allows. */

@@ -48,6 +48,8 @@ export function createMemory(options: MemoryOptions = {}): Connection {
     },
     del: async (key) => open().del(key),
     pexpire: async (key, ttl) => open().pexpire(key, ttl),
+    pttl: async (key) => open().pttl(key),
+    smembers: async (key) => open().smembers(key),
     sismember: async (key, member) => open().setAt(key).has(member),
     scard: async (key) => open().setAt(key).size,
     srem: async (key, member) => {

@@ -9,7 +9,7 @@ const VALUE_AT: Readonly<Record<string, number>> = { SET: 2 };
 /** Answers of these are such values. */
 const ANSWERS_VALUE = new Set(["GET"]);
 /** Commands that change nothing. */
-const READS = new Set(["GET", "PING", "SCAN", "SCARD", "SISMEMBER"]);
+const READS = new Set(["GET", "PING", "SCAN", "PTTL", "SCARD", "SISMEMBER", "SMEMBERS"]);
 
 /** Text as JSON can carry it: a lone surrogate becomes U+FFFD, as it does over a socket. */
 function textOf(part: Part, isValue: boolean, what: string): string {
