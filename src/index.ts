@@ -66,6 +66,7 @@ export type {
   LimitedEvent,
   LoginEvent,
   RedisErrorEvent,
+  SessionConflictEvent,
   SessionEndedEvent,
   SuspiciousEvent,
 } from "./observe/events.ts";

@@ -43,6 +43,8 @@ export interface Keys {
   rateLimit(type: string, identifiers: readonly string[]): string;
   /** `session:[sessionId]`. */
   session(sessionId: string): string;
+  /** The key of a session that another library wrote, exactly as that writes it. */
+  foreignSession(prefix: string, sessionId: string): string;
   /** `user:[userId]:sessions`: the Set that fences a user's sessions. */
   userSessions(userId: string): string;
   /** `cache:[key]`: what all variants of one resource share. */
@@ -72,6 +74,7 @@ export function createKeys(namespace: string): Keys {
     rateLimit: (type: string, identifiers: readonly string[]) =>
       `${root}ratelimit:${type}:${identifiers.map(segment).join(":")}`,
     session: (sessionId: string) => sessionPrefix + segment(sessionId),
+    foreignSession: (prefix: string, sessionId: string) => prefix + sessionId,
     userSessions: (userId: string) => `${root}user:${segment(userId)}:sessions`,
     cache: (path: readonly string[]) => `${root}cache:${path.join(":")}`,
     cacheVariant: (resource: string, hash: string) => `${resource}:@${hash}`,

@@ -95,7 +95,7 @@ describe("login()", () => {
 });
 
 describe("session() by hand, under node:http", () => {
-  it("takes a request target that no one can parse to next, and does not throw", async () => {
+  it("goes on with a request target that no one can parse, and does not throw", async () => {
     const session = makeKit().session();
     const url = await serve((req, res) => {
       try {
@@ -104,7 +104,7 @@ describe("session() by hand, under node:http", () => {
         res.end(`thrown: ${String(error)}`);
       }
     });
-    expect(textOf(await send(url, { path: "http://[/x" }))).toBe("error");
+    expect(textOf(await send(url, { path: "http://[/x" }))).toBe("passed");
   });
 });
 

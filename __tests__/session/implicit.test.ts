@@ -104,7 +104,7 @@ describeBackends("a save in which a user appears", (backend) => {
         res.status(500).json(error.code);
       }) as express.ErrorRequestHandler);
       const answer = await request(app).post("/save");
-      expect(answer.body).toBe("INVALID_USER_ID");
+      expect(answer.body).toMatchObject({ code: "INVALID_USER_ID", status: 500 });
       if (backend.name === "redis")
         expect(await backend.server().client.keys("user:*")).toEqual([]);
     },

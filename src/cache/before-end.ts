@@ -8,7 +8,11 @@ type Call = (...args: unknown[]) => unknown;
 function holdEnded(response: ServerResponse): () => void {
   const thaw = freezeHeader(response);
   const own = Object.getOwnPropertyDescriptor(response, "write");
-  Object.defineProperty(response, "write", { value: lateWrite, configurable: true, writable: true });
+  Object.defineProperty(response, "write", {
+    value: lateWrite,
+    configurable: true,
+    writable: true,
+  });
   const release = guardSocket(response);
   return () => {
     if (own) Object.defineProperty(response, "write", own);

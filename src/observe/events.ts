@@ -54,6 +54,16 @@ export interface LoginEvent {
   userId: string;
   /** How many of the user's sessions this ended. */
   ended: number;
+  /** Another library signed it in; it was taken over when it was first read. */
+  adopted?: true;
+}
+
+/** Two requests changed one top-level key of a session, and the later save won. */
+export interface SessionConflictEvent {
+  /** Whose session it is; undefined for an anonymous one. */
+  userId: string | undefined;
+  /** The names of the keys; never what stood there. */
+  keys: readonly string[];
 }
 
 /** A session was ended by something else than its own logout. */
@@ -94,6 +104,8 @@ export interface KitEvents {
   login: LoginEvent;
   /** A session was ended by something else than its own logout. */
   "session-ended": SessionEndedEvent;
+  /** Two requests changed one top-level key of a session, and the later save won. */
+  "session-conflict": SessionConflictEvent;
   /** A request passed a cache. */
   cache: CacheEvent;
   /** Something failed that the kit survived. */
@@ -119,6 +131,7 @@ const NAMES: readonly EventName[] = [
   "suspicious",
   "login",
   "session-ended",
+  "session-conflict",
   "cache",
   "redis-error",
 ];

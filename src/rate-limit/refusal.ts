@@ -1,9 +1,9 @@
 /** What a refused client reads. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import accepts from "accepts";
 import type { Request, Response } from "express";
 import type { Options as ShellOptions } from "express-rate-limit";
 import type { Logger } from "../config.ts";
+import { type Problem, problemBody } from "../problem.ts";
 import { parseCount } from "../validate.ts";
 import { writeRetryAfter } from "./headers.ts";
 import { type LimiterPlan, shellOptionsOf } from "./plan.ts";
@@ -12,12 +12,6 @@ import { markRefused, unmarkRefused } from "./settlement.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
-
-/** A problem: as RFC 9457 describes it, and as the line of text that says the same. */
-interface Problem {
-  readonly json: string;
-  readonly text: string;
-}
 
 /** Answers a request that one of the limits refused. */
 type Refuse = (request: IncomingMessage, response: ServerResponse, rows: readonly Row[]) => void;
@@ -51,25 +45,18 @@ export function turnAway(request: IncomingMessage, response: ServerResponse): vo
   sendProblem(request, response, 403, FORBIDDEN);
 }
 
-const OFFERED = ["application/problem+json", "application/json", "text/html", "text/plain"];
-
-/** Answers with problem+json where the client accepts JSON, with a line of text otherwise. */
+/** Answers with a problem in the form that the client accepts. */
 function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
-  { json, text }: Problem,
+  problem: Problem,
 ): void {
   if (response.headersSent) return;
-  const wanted = accepts(request).type(OFFERED);
-  const isJson = wanted === "application/problem+json" || wanted === "application/json";
-  const body = isJson ? json : text;
+  const { contentType, body } = problemBody(request, problem);
   response.statusCode = status;
   response.setHeader("Cache-Control", "no-store");
-  response.setHeader(
-    "Content-Type",
-    isJson ? "application/problem+json" : "text/plain; charset=utf-8",
-  );
+  response.setHeader("Content-Type", contentType);
   response.setHeader("Content-Length", Buffer.byteLength(body));
   response.end(request.method === "HEAD" ? undefined : body);
 }

@@ -1,13 +1,18 @@
-/** A Set-Cookie line, as express-session prints it. */
-import expressSession, { type CookieOptions } from "express-session";
+/** express-session's Cookie: what `req.session.cookie` is, and how its line in Set-Cookie is printed. */
+import expressSession, { type Cookie, type CookieOptions } from "express-session";
 
-/** What @types/express-session leaves out of Cookie. */
-type CookieClass = new (options: CookieOptions) => {
-  serialize(name: string, value: string): string;
-};
+/** What @types/express-session leaves out of it. */
+type PrintedCookie = Cookie & { serialize(name: string, value: string): string };
+
+const CookieClass: new (options: object) => PrintedCookie = expressSession.Cookie as never;
+
+/** Makes the cookie of a session. */
+export function createCookie(options: CookieOptions): Cookie {
+  return new CookieClass(options);
+}
 
 /** Throws for what the cookie package refuses. */
-export function printCookie(name: string, value: string, options: CookieOptions): string {
-  const Cookie = expressSession.Cookie as unknown as CookieClass;
-  return new Cookie(options).serialize(name, value);
+export function printCookie(name: string, value: string, options: CookieOptions | Cookie): string {
+  const cookie = options instanceof CookieClass ? options : new CookieClass(options);
+  return cookie.serialize(name, value);
 }

@@ -12,6 +12,11 @@ export function guardUnreachable(cause?: unknown): KitError {
   });
 }
 
+/** Errors of a sign-in that say by themselves what is wrong. */
+export function isOfSignIn(error: unknown): boolean {
+  return error instanceof KitError && /^(GUARD|INVALID|SESSION)_/.test(error.code);
+}
+
 export function userNotFound(): KitError {
   return new KitError("INVALID_OPTION", {
     message:
@@ -25,6 +30,25 @@ export function signInTooLate(): KitError {
     message:
       "A user was put into the session after the response's headers were sent, when its id can no longer be changed.",
     fix: "Set the user before the response begins, or call `await login(req, userId)`.",
+  });
+}
+
+/** `whenFull: 'refuse'`. */
+export function sessionLimit(concurrent: number): KitError {
+  return new KitError("SESSION_LIMIT", {
+    message: `The user has ${concurrent} live sessions already, and no more are allowed.`,
+    fix: "Let the user end one of them: sessions.list() and sessions.end(), or whenFull: 'end-oldest'.",
+    status: 409,
+  });
+}
+
+/** Only under a storm of logins of one user. */
+export function setContended(rounds: number): KitError {
+  return new KitError("SESSION_CONFLICT", {
+    message: `A login gave up: other logins of the same user came first ${rounds} times in a row.`,
+    fix: "Limit logins per account: rateLimit('auth').",
+    status: 503,
+    retryAfter: 1,
   });
 }
 

@@ -193,7 +193,7 @@ export interface Fence {
 
 /** @param ttl milliseconds that a Set lives after its last claim: longer than any session in it */
 export function createFence(connection: Connection, keys: Keys, ttl: number): Fence {
-  const keyOf = keys.userSessions;
+  const keyOf = (user: string) => keys.userSessions(user);
   return {
     admits: (user, id) => connection.sismember(keyOf(user), id),
     members: (user) => connection.smembers(keyOf(user)),
@@ -204,8 +204,7 @@ export function createFence(connection: Connection, keys: Keys, ttl: number): Fe
     },
     swap: (user, from, to) => connection.run(swapScript, keyOf(user), [from, to, ttl]),
     leave: (user, id) => connection.srem(keyOf(user), id),
-    take: (user, kept) =>
-      connection.run(takeScript, keyOf(user), kept === undefined ? [] : [kept]),
+    take: (user, kept) => connection.run(takeScript, keyOf(user), kept === undefined ? [] : [kept]),
     isOccupied: async (user) => (await connection.scard(keyOf(user))) > 0,
   };
 }

@@ -25,14 +25,14 @@ class HeldAnswer {
   readonly #response: ServerResponse;
   readonly #gate: Gate;
   readonly #calls: [Name, unknown[]][] = [];
-  readonly #thaw: () => void;
+  readonly thaw: () => void;
   #letGo = (): void => {};
   #isEnded = false;
 
   constructor(response: ServerResponse, gate: Gate) {
     this.#response = response;
     this.#gate = gate;
-    this.#thaw = response.headersSent ? () => {} : freezeHeader(response);
+    this.thaw = response.headersSent ? () => {} : freezeHeader(response);
   }
 
   take(name: Name, args: unknown[]): unknown {
@@ -53,7 +53,6 @@ class HeldAnswer {
 
   /** Gives the answer, by the calls that it was given with. */
   release(pass: (name: Name, args: unknown[]) => unknown): void {
-    this.#thaw();
     let isRoom = true;
     for (const [name, args] of this.#calls) {
       const result = pass(name, args);
@@ -66,7 +65,6 @@ class HeldAnswer {
 
   /** The answer is dropped; whoever goes on giving it is left in the belief that it leaves. */
   discard(): void {
-    this.#thaw();
     this.#letGo();
     for (const [, args] of this.#calls) callBack(args);
     if (!this.#isEnded) this.#response.emit("drain");
@@ -103,15 +101,21 @@ export function holdBack(response: ServerResponse, gate: Gate): void {
       failure = { error };
     }
     held = undefined;
-    const isUnsent = (response as { _header?: unknown })._header === null;
-    if (failure && isUnsent) {
+    answer.thaw();
+    if (failure && !response.headersSent) {
       isDiscarding = true;
       answer.discard();
       gate.answerInstead(failure.error, below);
       return;
     }
-    answer.release(pass);
     if (failure) gate.report(failure.error);
+    try {
+      answer.release(pass);
+    } catch (error) {
+      // What Node would have thrown at the call, had it not been held.
+      gate.report(error);
+      response.destroy();
+    }
   };
   const give = (name: Name, args: unknown[]): unknown => {
     // Node's `write` and `end` call `writeHead` themselves; what it would wait for is stored by then.

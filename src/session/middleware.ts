@@ -1,68 +1,49 @@
-/** `session()`: express-session is the shell; which sessions are valid, and how they are kept, is ours. */
-import { randomBytes } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
+/** `session()`: express-session's Session, Cookie and Store; which sessions are valid, and when a response may leave, is ours. */
+import type { IncomingMessage } from "node:http";
 import type { Request, Response } from "express";
-import expressSession, { type Store } from "express-session";
+import type { Store } from "express-session";
 import onHeaders from "on-headers";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
-import type { Trust } from "../config/trust-proxy.ts";
-import { checkOptions, type Duration, parseFunction } from "../validate.ts";
-import { printCookie } from "./cookie.ts";
+import { markSessionFromCookie, type Middleware } from "../request.ts";
+import { checkOptions, parseFunction } from "../validate.ts";
+import { createCookie } from "./cookie.ts";
+import { namedSession } from "./cookie-in.ts";
+import { writeCookie } from "./cookie-out.ts";
+import { createGate } from "./gate.ts";
+import { holdBack } from "./hold-back.ts";
+import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import {
-  parseTimeouts,
+  type LedgerSettings,
+  planLedger,
   planSession,
   type SecretMaker,
   type SessionOptions,
   type SessionPlan,
 } from "./options.ts";
-import { type SessionEnded, standardUser, textualUser, type UserOf } from "./record.ts";
+import { isSecureRequest, isWithinPath } from "./sendable.ts";
 import { findState, type SessionState, setState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
 
-/** 128 random bits in the 8-4-4-4-12 form. Not a UUID: those keep 6 bits for their version. */
-export function createSessionId(): string {
-  return randomBytes(16)
-    .toString("hex")
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+type Next = (error?: unknown) => void;
+
+/** `'auto'`: by the connection. @types/express-session knows it of `secure` only. */
+function isAuto(value: unknown): boolean {
+  return value === "auto";
 }
 
-/** Express defines `req.secure`, which the shell reads; connect and node:http do not. */
-function defineSecure(request: KnownRequest, trust: Trust): void {
-  if (request.app !== undefined || "secure" in request) return;
-  Object.defineProperty(request, "secure", {
-    value: isSecure(request, trust),
-    configurable: true,
-    writable: true,
-  });
-}
-
-/** The lines of a response's Set-Cookie. */
-function setCookies(response: ServerResponse): string[] {
-  return [response.getHeader("Set-Cookie") ?? []].flat().map(String);
-}
-
-function expiredCookie(request: IncomingMessage, { name, cookie: given }: SessionPlan): string {
-  const { secure, ...attributes } = typeof given === "function" ? given(request as Request) : given;
-  const past = { maxAge: undefined, expires: new Date(0) };
-  return printCookie(name, "", { ...attributes, secure: secure === true, ...past });
-}
-
-/** Corrects what the shell sent: no cookie for an empty session, and a stale one is taken back. */
-function correctCookie(request: IncomingMessage, state: SessionState): void {
-  const { plan, response, store } = state;
-  const { session, sessionID } = request as { session?: object | null; sessionID?: string };
-  const lines = setCookies(response);
-  // The shell's own line holds a signed id; one that the application set, to clear it, stays.
-  const isShells = (line: string): boolean => line.startsWith(`${plan.name}=s%3A`);
-  const isBlank = plan.dropsBlank && store.isBlank(session);
-  const kept = isBlank ? lines.filter((line) => !isShells(line)) : lines;
-  if (kept.some(isShells)) state.sentId = sessionID;
-  const isSaid = kept.some((line) => line.startsWith(`${plan.name}=`));
-  if (state.isCookieStale && !isSaid) kept.push(expiredCookie(request, plan));
-  if (kept.length > 0) response.setHeader("Set-Cookie", kept);
-  else if (lines.length > 0) response.removeHeader("Set-Cookie");
+/** Gives a request a new, empty session. */
+function generateBy(plan: SessionPlan): (request: IncomingMessage) => void {
+  return (incoming) => {
+    const request = incoming as SessionRequest;
+    request.sessionID = plan.genid(request);
+    const session = new KitSession(request) as unknown as LiveSession;
+    session.cookie = createCookie(plan.cookieOf(request));
+    if (isAuto(session.cookie.secure)) session.cookie.secure = isSecureRequest(request, plan);
+    if (isAuto(session.cookie.sameSite))
+      session.cookie.sameSite = isSecureRequest(request, plan) ? "none" : "lax";
+    request.session = session;
+  };
 }
 
 function unavailable(cause: unknown): unknown {
@@ -84,70 +65,85 @@ export function createSession(
   context: Context,
   makeSecret: SecretMaker,
 ): (options?: SessionOptions) => Middleware {
-  const { config } = context;
   return (options = {}) => {
-    const plan = planSession({ genid: createSessionId, ...options }, config, makeSecret);
+    const plan = planSession(options, context.config, makeSecret);
     const store = new KitSessionStore(context, plan);
-    const shell = expressSession({ ...plan.shell, store: store as unknown as Store });
+    store.generate = generateBy(plan);
 
-    return function session(request, response, next) {
+    return function session(incoming, response, next) {
+      const request = incoming as SessionRequest;
       const earlier = findState(request);
-      // One whose cookie's path did not match has left the request to the next, as in the shell.
-      if (earlier && (request as Partial<Request>).session !== undefined) {
-        if (earlier.kit !== context) context.notices.add(TWO_KITS);
+      if (request.session !== undefined) {
+        if (earlier && earlier.kit !== context) context.notices.add(TWO_KITS);
         return next();
       }
+      const { id, mustReissue } = namedSession(request, plan);
       const state: SessionState = {
         kit: context,
         store,
         plan,
         response,
-        cookieId: undefined,
+        cookieId: id,
+        mustReissue,
         sentId: undefined,
         isCookieStale: false,
+        isRefused: false,
         ended: undefined,
       };
       setState(request, state);
-      defineSecure(request, config.trust);
-      // Listeners run in reverse: registered before the shell's, this one sees what the shell set.
-      onHeaders(response, () => {
-        if (findState(request) === state) correctCookie(request, state);
-      });
-      let isReading = true;
-      const proceed = (error?: unknown): void => {
-        // The shell calls again, after the response, for a save that failed.
-        const cause = isReading && error !== undefined ? unavailable(error) : error;
-        isReading = false;
-        store.endReading();
-        if (cause !== undefined) return next(cause);
-        enter(request as Request, state, plan, next);
-      };
-      try {
-        store.readFor(request, state, () => {
-          shell(request as Request, response as Response, proceed);
-        });
-      } catch (error) {
-        // The shell throws for a target that no one can parse; what a handler throws is not ours.
-        if (!isReading) throw error;
-        next(error);
+      // One whose cookie's path does not match leaves the request to the next.
+      if (!isWithinPath(request, plan.cookieOf(request).path)) return next();
+      request.sessionStore = store;
+      const gate = createGate(context, store, request, state, next);
+      onHeaders(response, () => writeCookie(request, state, gate.report));
+      holdBack(response, gate);
+      if (id === undefined) {
+        store.generate(request);
+        return next();
       }
+      void open(store, request, state, id, next);
     };
   };
 }
 
+/** Reads the session that the cookie names, and lets the request go on with it, or with an empty one. */
+async function open(
+  store: KitSessionStore,
+  request: SessionRequest,
+  state: SessionState,
+  id: string,
+  next: Next,
+): Promise<void> {
+  try {
+    const reading = await store.read(id);
+    if (reading.kind === "live") {
+      request.sessionID = id;
+      markSessionFromCookie(request);
+      store.createSession(request as never, reading.data as never);
+    } else {
+      state.isCookieStale = true;
+      if (reading.kind === "ended") state.ended = reading.ended;
+      store.generate(request);
+    }
+  } catch (error) {
+    next(unavailable(error));
+    return;
+  }
+  enter(store, request, state, next);
+}
+
 /** The request goes on: told of an ended session, or with its session's expiry on the move. */
 function enter(
-  request: Request,
-  state: SessionState,
-  plan: SessionPlan,
-  next: (error?: unknown) => void,
+  store: KitSessionStore,
+  request: SessionRequest,
+  { ended, plan, response }: SessionState,
+  next: Next,
 ): void {
-  if (state.ended) {
-    (request as { sessionEnded?: SessionEnded }).sessionEnded = state.ended;
-    if (plan.onEnded) return callOnEnded(plan.onEnded, request, state.response as Response, next);
-  } else if (state.cookieId === request.sessionID && request.session) {
-    void state.store.prolong(request.sessionID, request.session);
-  }
+  if (ended) {
+    const told = request as unknown as Request;
+    told.sessionEnded = ended;
+    if (plan.onEnded) return callOnEnded(plan.onEnded, told, response as Response, next);
+  } else if (request.session) void store.prolong(request.sessionID, request.session);
   next();
 }
 
@@ -156,7 +152,7 @@ function callOnEnded(
   onEnded: NonNullable<SessionPlan["onEnded"]>,
   request: Request,
   response: Response,
-  next: (error?: unknown) => void,
+  next: Next,
 ): void {
   const call = async (): Promise<void> => {
     try {
@@ -168,25 +164,15 @@ function callOnEnded(
   void call();
 }
 
-/** Options of `sessionStore()`. */
-export interface SessionStoreOptions {
-  /** As in `session()`. Default: `'24h'`. */
-  idle?: Duration;
-  /** As in `session()`. Default: `'7d'`. */
-  absolute?: Duration;
-  /** As in `session()`. */
-  user?: UserOf;
-}
+/** Options of `sessionStore()`: what of `session()`'s is the store's. */
+export type SessionStoreOptions = LedgerSettings;
 
 /** Makes the bare stores of one kit, for people who keep their own express-session call. */
 export function createSessionStore(context: Context): (options?: SessionStoreOptions) => Store {
   return (options = {}) => {
-    checkOptions("sessionStore()", options, ["idle", "absolute", "user"]);
+    const known = ["idle", "absolute", "user", "concurrent", "whenFull", "adopt"];
+    checkOptions("sessionStore()", options, known);
     parseFunction("user", options.user);
-    const ledgerOptions = {
-      ...parseTimeouts(options),
-      userOf: options.user ? textualUser(options.user) : standardUser,
-    };
-    return new KitSessionStore(context, ledgerOptions) as unknown as Store;
+    return new KitSessionStore(context, planLedger(options)) as unknown as Store;
   };
 }

@@ -1,7 +1,10 @@
 /** What session() can be told, checked once. */
-import type { CookieOptions, SessionOptions as ShellOptions } from "express-session";
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { SessionOptions as ShellOptions, Store } from "express-session";
 import type { Request, Response } from "express";
 import type { Config } from "../config.ts";
+import type { Trust } from "../config/trust-proxy.ts";
 import { KitError } from "../errors.ts";
 import {
   checkOptions,
@@ -12,7 +15,8 @@ import {
   parseFunction,
   parseSecrets,
 } from "../validate.ts";
-import { printCookie } from "./cookie.ts";
+import { type CookiePlan, planCookie } from "./cookie-options.ts";
+import type { LedgerOptions } from "./ledger.ts";
 import { standardUser, textualUser, type UserOf } from "./record.ts";
 
 /** express-session's options that keep their names and meaning. */
@@ -27,16 +31,33 @@ type Kept =
   | "secret"
   | "unset";
 
+/** What another library's sessions are found by. */
+export interface AdoptOptions {
+  /** The prefix of their keys, as connect-redis was given it. Default: none but `session:`. */
+  prefix?: string;
+  /** The name of their cookie. It is read where ours is absent, and ours is sent then. Default: none. */
+  cookie?: string;
+}
+
 /** Options of `session()`. */
 export interface SessionOptions extends Partial<Pick<ShellOptions, Kept>> {
   /** How long a session lives without a request (sliding). Default: `'24h'`. */
   idle?: Duration;
   /** How long a session lives at most, whatever happens. Default: `'7d'`. */
   absolute?: Duration;
-  /** Live sessions a user may have. Default: 1. */
-  concurrent?: 1;
+  /** Live sessions a user may have; `false` for any number. Default: 1. */
+  concurrent?: number | false;
+  /**
+   * What a login does that would be one too many: ends the user's oldest session, or rejects with
+   * `SESSION_LIMIT`. Default: `'end-oldest'`.
+   */
+  whenFull?: "end-oldest" | "refuse";
   /** Finds the user in a session. Default: `session.userId ?? session.passport.user`. */
   user?: UserOf;
+  /** Takes over sessions that express-session and connect-redis made. Default: none, but those under `session:`. */
+  adopt?: AdoptOptions;
+  /** A store of one's own, in place of Redis. There is no guard then. */
+  store?: Store;
   /** Takes over a request whose session was ended elsewhere. Default: it goes on as anonymous. */
   onEnded?: (
     request: Request,
@@ -46,16 +67,20 @@ export interface SessionOptions extends Partial<Pick<ShellOptions, Kept>> {
 }
 
 /** The options, resolved. Times are milliseconds. */
-export interface SessionPlan {
+export interface SessionPlan extends LedgerOptions {
   readonly name: string;
-  readonly cookie: CookieOptions | ((request: Request) => CookieOptions);
-  readonly idle: number;
-  readonly absolute: number;
-  readonly userOf: UserOf;
-  readonly dropsBlank: boolean;
+  readonly cookieOf: CookiePlan;
+  /** The first signs, all verify. */
+  readonly secrets: readonly string[];
+  readonly genid: (request: IncomingMessage) => string;
   readonly proxy: boolean | undefined;
+  /** The kit's `trustProxy`, for requests without Express. */
+  readonly trust: Trust;
+  readonly rolling: boolean;
+  /** `unset: 'destroy'`. */
+  readonly isUnsetDestroyed: boolean;
+  readonly adoptCookie: string | undefined;
   readonly onEnded: SessionOptions["onEnded"];
-  readonly shell: Omit<ShellOptions, "store">;
 }
 
 const KNOWN: readonly (keyof SessionOptions)[] = [
@@ -71,6 +96,9 @@ const KNOWN: readonly (keyof SessionOptions)[] = [
   "idle",
   "absolute",
   "concurrent",
+  "whenFull",
+  "adopt",
+  "store",
   "user",
   "onEnded",
 ];
@@ -78,7 +106,7 @@ const KNOWN: readonly (keyof SessionOptions)[] = [
 /** Where secrets come from when neither options nor environment name one. */
 export type SecretMaker = () => string;
 
-/** Resolves the options of one `session()` call. */
+/** Resolves the options of one `session()` call; `store` is left to the caller. */
 export function planSession(
   options: SessionOptions,
   config: Config,
@@ -86,49 +114,94 @@ export function planSession(
 ): SessionPlan {
   checkOptions("session()", options, KNOWN);
   for (const name of ["genid", "user", "onEnded"] as const) parseFunction(name, options[name]);
-  if (options.concurrent !== undefined && options.concurrent !== 1) {
-    throw invalidOption(
-      "concurrent",
-      options.concurrent,
-      "1: more than one live session a user is not supported yet",
-    );
-  }
   checkFlags(options);
+  checkStore(options.store);
   const isProduction = config.environment === "production";
   const name = options.name ?? (isProduction ? "__Host-sid" : "sid");
-  const { idle, absolute } = parseTimeouts(options);
-  const cookie = planCookie(name, options.cookie, isProduction);
-  const maxAge = typeof cookie === "function" ? undefined : cookie.maxAge;
-  if (typeof maxAge === "number" && maxAge > absolute) {
-    throw invalidOption(
-      "cookie.maxAge",
-      maxAge,
-      `at most \`absolute\` (${absolute} ms), which ends the session`,
-    );
-  }
-  const secret = secretsOf(options, config, makeSecret);
-  const { genid, proxy, rolling, unset, resave = false, saveUninitialized = false } = options;
+  const { of: cookieOf, fixed } = planCookie(name, options.cookie, isProduction);
+  const ledger = planLedger(options);
+  checkMaxAge(fixed?.maxAge, ledger.absolute);
   return Object.freeze({
+    ...ledger,
     name,
-    cookie,
-    idle,
-    absolute,
-    userOf: options.user ? textualUser(options.user) : standardUser,
-    dropsBlank: !saveUninitialized,
-    proxy,
+    cookieOf,
+    secrets: secretsOf(options, config, makeSecret),
+    genid: (options.genid as SessionPlan["genid"] | undefined) ?? createSessionId,
+    dropsBlank: options.saveUninitialized !== true,
+    proxy: options.proxy,
+    trust: config.trust,
+    rolling: options.rolling === true,
+    isUnsetDestroyed: options.unset === "destroy",
+    adoptCookie: parseAdopt(options.adopt).cookie,
     onEnded: options.onEnded,
-    shell: {
-      name,
-      cookie: cookie as CookieOptions,
-      secret,
-      resave,
-      saveUninitialized,
-      ...(genid && { genid }),
-      ...(proxy !== undefined && { proxy }),
-      ...(rolling !== undefined && { rolling }),
-      ...(unset !== undefined && { unset }),
-    },
   });
+}
+
+/** What the guard and the keys are told; also by `sessionStore()`. */
+export function planLedger(options: LedgerSettings): LedgerOptions {
+  const whenFull = options.whenFull ?? "end-oldest";
+  parseChoice("whenFull", whenFull, ["end-oldest", "refuse"]);
+  return {
+    ...parseTimeouts(options),
+    userOf: options.user ? textualUser(options.user) : standardUser,
+    concurrent: parseConcurrent(options.concurrent ?? 1),
+    whenFull,
+    adoptPrefix: parseAdopt(options.adopt).prefix,
+  };
+}
+
+/** The options of `session()` that are the store's. */
+export type LedgerSettings = Pick<
+  SessionOptions,
+  "idle" | "absolute" | "user" | "concurrent" | "whenFull" | "adopt"
+>;
+
+function parseConcurrent(concurrent: number | false): number {
+  if (concurrent === false) return 0;
+  if (Number.isSafeInteger(concurrent) && concurrent > 0) return concurrent;
+  throw invalidOption("concurrent", concurrent, "a whole number from 1 up, or false for no limit");
+}
+
+function parseAdopt(adopt: AdoptOptions | undefined): AdoptOptions {
+  if (adopt === undefined) return {};
+  if (typeof adopt !== "object" || adopt === null)
+    throw invalidOption(
+      "adopt",
+      adopt,
+      "an object such as { prefix: 'sess:', cookie: 'connect.sid' }",
+    );
+  checkOptions("session().adopt", adopt, ["prefix", "cookie"]);
+  for (const name of ["prefix", "cookie"] as const) {
+    const value: unknown = adopt[name];
+    if (value !== undefined && (typeof value !== "string" || value === ""))
+      throw invalidOption(`adopt.${name}`, value, "a text that is not empty");
+  }
+  return adopt;
+}
+
+function checkStore(store: unknown): void {
+  if (store === undefined) return;
+  const methods = ["get", "set", "destroy", "createSession", "regenerate", "on"] as const;
+  const isStore = methods.every(
+    (name) => typeof (store as Record<string, unknown> | null)?.[name] === "function",
+  );
+  if (!isStore) throw invalidOption("store", store, "a store for express-session");
+}
+
+function checkMaxAge(maxAge: unknown, absolute: number): void {
+  if (typeof maxAge !== "number" || maxAge <= absolute) return;
+  throw invalidOption(
+    "cookie.maxAge",
+    maxAge,
+    `at most \`absolute\` (${absolute} ms), which ends the session`,
+  );
+}
+
+/** 128 random bits in the 8-4-4-4-12 form. Not a UUID: those keep 6 bits for their version. */
+export function createSessionId(): string {
+  return randomBytes(16)
+    .toString("hex")
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 /** The idle and the absolute timeout, in milliseconds. */
@@ -153,35 +226,6 @@ function secretsOf(options: SessionOptions, config: Config, makeSecret: SecretMa
   });
 }
 
-function planCookie(
-  name: string,
-  given: SessionOptions["cookie"],
-  isProduction: boolean,
-): SessionPlan["cookie"] {
-  if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(name)) {
-    throw invalidOption("name", name, "a cookie name (RFC 6265, section 4.1.1)");
-  }
-  const standard: CookieOptions = {
-    path: "/",
-    httpOnly: true,
-    sameSite: "lax",
-    secure: isProduction,
-  };
-  const complete = (options: CookieOptions | undefined): CookieOptions => {
-    const cookie = { ...standard, ...options };
-    checkPrefix(name, cookie);
-    checkAttributes(name, cookie);
-    return cookie;
-  };
-  if (typeof given === "function") {
-    const cookieOf = given as unknown as (request: Request) => CookieOptions;
-    return (request) => complete(cookieOf(request));
-  }
-  if (given !== undefined && typeof given !== "object")
-    throw invalidOption("cookie", given, "an object of cookie options");
-  return complete(given);
-}
-
 function checkFlags(options: SessionOptions): void {
   for (const name of ["proxy", "resave", "rolling", "saveUninitialized"] as const) {
     const value: unknown = options[name];
@@ -190,78 +234,4 @@ function checkFlags(options: SessionOptions): void {
     }
   }
   if (options.unset !== undefined) parseChoice("unset", options.unset, ["keep", "destroy"]);
-}
-
-/** The cookie package knows best what it refuses; better now than in a request. */
-function trySerialize(name: string, cookie: CookieOptions): void {
-  const isAuto = (cookie.sameSite as unknown) === "auto";
-  const attributes = { ...cookie, secure: true, ...(isAuto && { sameSite: "lax" }) };
-  try {
-    printCookie(name, "s:id", attributes as CookieOptions);
-  } catch (cause) {
-    throw new KitError("INVALID_COOKIE", {
-      message: `These cookie options make no cookie: ${(cause as Error).message}.`,
-      fix: "Correct the option that the message names.",
-      cause,
-    });
-  }
-}
-
-const COOKIE_OPTIONS = [
-  "domain",
-  "encode",
-  "expires",
-  "httpOnly",
-  "maxAge",
-  "partitioned",
-  "path",
-  "priority",
-  "sameSite",
-  "secure",
-  "signed",
-];
-
-/** What express-session would find out in a request, or not at all. */
-function checkAttributes(name: string, cookie: CookieOptions): void {
-  checkOptions("session().cookie", cookie, COOKIE_OPTIONS);
-  for (const flag of ["httpOnly", "partitioned"] as const) {
-    const value: unknown = cookie[flag];
-    if (value !== undefined && typeof value !== "boolean") {
-      throw invalidOption(`cookie.${flag}`, value, "true or false");
-    }
-  }
-  if (typeof cookie.secure !== "boolean" && cookie.secure !== "auto") {
-    throw invalidOption("cookie.secure", cookie.secure, "true, false or 'auto'");
-  }
-  const { maxAge, sameSite, secure } = cookie as Record<string, unknown>;
-  if (
-    maxAge !== undefined &&
-    maxAge !== null &&
-    !(Number(maxAge) > 0 && typeof maxAge === "number")
-  ) {
-    throw invalidOption("cookie.maxAge", maxAge, "a positive number of milliseconds");
-  }
-  if (sameSite === "none" && secure === false) {
-    throw new KitError("INVALID_COOKIE", {
-      message: "Browsers drop a cookie with sameSite: 'none' that is not Secure.",
-      fix: "Add secure: true, or leave sameSite out ('lax').",
-    });
-  }
-  trySerialize(name, cookie);
-}
-
-/** RFC 6265bis, sections 4.1.3 and 5.7: browsers drop a cookie that breaks what its prefix promises. */
-function checkPrefix(name: string, cookie: CookieOptions): void {
-  const isHost = /^__Host-/i.test(name);
-  if (!isHost && !/^__Secure-/i.test(name)) return;
-  const broken = [
-    cookie.secure !== true && "cookie.secure must be true",
-    isHost && cookie.path !== "/" && "cookie.path must be '/'",
-    isHost && cookie.domain !== undefined && "cookie.domain must be absent",
-  ].filter((reason) => reason !== false);
-  if (broken.length === 0) return;
-  throw new KitError("INVALID_COOKIE", {
-    message: `Browsers drop a cookie named ${name} with these options: ${broken.join(", ")}.`,
-    fix: "Remove those options, or give the cookie a name without the prefix: session({ name: 'sid' }).",
-  });
 }

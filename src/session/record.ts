@@ -15,9 +15,18 @@ export interface SessionEnded {
 export interface Mark {
   /** Format version. */
   readonly v: 1;
-  /** When the session was made, for its absolute timeout. */
+  /** When the session was made, for its absolute timeout. Milliseconds since the epoch. */
   readonly created: number;
+  /** Where the user signed in from: the client's address. */
+  readonly ip?: string;
+  /** And with what: its User-Agent, cut to {@link LONGEST_AGENT}. */
+  readonly agent?: string;
+  /** Another library wrote the session first; it was claimed when it was first read. */
+  readonly adopted?: true;
 }
+
+/** Characters of a User-Agent that are kept. */
+export const LONGEST_AGENT = 256;
 
 const MARK = "$kit";
 
@@ -56,12 +65,18 @@ function isMark(value: unknown): value is Mark {
   return Number.isFinite((value as Partial<Mark> | null | undefined)?.created);
 }
 
+/** Farther away there is no Date (ECMA-262, section 21.4.1.1). */
+const LONGEST = 8.64e15 / 2;
+
 /** What express-session's Cookie takes without throwing, and what a lifetime can be made of. */
 function isCookie(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { originalMaxAge, maxAge } = value as { originalMaxAge?: unknown; maxAge?: unknown };
   return [originalMaxAge, maxAge].every(
-    (length) => length === undefined || length === null || Number.isFinite(length),
+    (length) =>
+      length === undefined ||
+      length === null ||
+      (typeof length === "number" && Math.abs(length) <= LONGEST),
   );
 }
 
@@ -76,9 +91,10 @@ export function encode(data: SessionJson, mark: Mark): string {
 }
 
 /** All of a session that matters to whether it must be written; its sliding expiry does not. */
-export function fingerprint(data: SessionJson): string {
-  const { cookie, ...rest } = data;
-  return JSON.stringify([rest, { ...cookie, expires: undefined }]);
+export function fingerprint(session: Session | SessionJson): string {
+  const { cookie, ...rest } = session;
+  const { data = cookie } = cookie as { data?: object };
+  return JSON.stringify([rest, { ...data, expires: undefined }]);
 }
 
 /**
@@ -117,25 +133,31 @@ export function standardUser(session: Record<string, unknown>): string | undefin
   return idText(user) ?? idText(id) ?? idText(key) ?? "";
 }
 
+/** A session that two requests changed. */
+export interface Merge {
+  readonly data: SessionJson;
+  /** Top-level keys that both changed, and differently: what the other wrote there is lost. */
+  readonly conflicts: readonly string[];
+}
+
 /**
  * Puts onto `theirs` what `mine` changed since `base`, by top-level key. What both changed is mine.
  */
-export function mergeChanges(
-  base: SessionJson,
-  mine: SessionJson,
-  theirs: SessionJson,
-): SessionJson {
+export function mergeChanges(base: SessionJson, mine: SessionJson, theirs: SessionJson): Merge {
   const merged: SessionJson = { ...theirs };
+  const conflicts: string[] = [];
   for (const name of new Set([...Object.keys(base), ...Object.keys(mine)])) {
     if (name === "cookie") continue;
-    if (JSON.stringify(base[name]) === JSON.stringify(mine[name])) continue;
+    const [was, is, other] = [base, mine, theirs].map((data) => JSON.stringify(data[name]));
+    if (was === is) continue;
+    if (other !== was && other !== is) conflicts.push(name);
     if (name in mine) merged[name] = mine[name];
     else delete merged[name];
   }
   const isCookieMine =
     fingerprint({ cookie: base.cookie }) !== fingerprint({ cookie: mine.cookie });
   if (isCookieMine) merged.cookie = mine.cookie;
-  return merged;
+  return { data: merged, conflicts };
 }
 
 /** Brings a session object up to what a merge made of the data that was saved; what it changed since stays. */

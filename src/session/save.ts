@@ -30,12 +30,29 @@ return ''
   parse: (raw) => raw as string | null,
 });
 
+/** Writes `text` over `loaded`; answers as {@link saveScript}. */
+export function compareAndSet(
+  connection: Connection,
+  key: string,
+  loaded: string,
+  text: string,
+  ttl: number,
+): Promise<string | null> {
+  return connection.run(saveScript, key, [sha1(loaded), text, ttl]);
+}
+
 /** Conflicts in a row after which a save gives up: each one means that another save succeeded. */
 const MOST_CONFLICTS = 16;
 
 /** What a save came to: the text that stands in the key now, or that there is nothing to save to. */
 export type SaveResult =
-  | { readonly kind: "saved"; readonly text: string; readonly data: SessionJson }
+  | {
+      readonly kind: "saved";
+      readonly text: string;
+      readonly data: SessionJson;
+      /** Top-level keys in which another request's change was overwritten. */
+      readonly conflicts: readonly string[];
+    }
   | { readonly kind: "gone" };
 
 /**
@@ -53,15 +70,20 @@ export async function saveOver(
   ttl: number,
 ): Promise<SaveResult> {
   let [base, mine] = [loaded, data];
+  const conflicts = new Set<string>();
   for (let attempt = 0; attempt < MOST_CONFLICTS; attempt++) {
     const text = encode(mine, mark);
     // eslint-disable-next-line no-await-in-loop -- each attempt builds on what the last one found
-    const held = await connection.run(saveScript, key, [sha1(base), text, ttl]);
-    if (held === "") return { kind: "saved", text, data: mine };
+    const held = await compareAndSet(connection, key, base, text, ttl);
+    if (held === "") return { kind: "saved", text, data: mine, conflicts: [...conflicts] };
     const theirs = held === null ? undefined : decode(held);
     if (theirs?.kind !== "live") return { kind: "gone" };
     const before = decode(base);
-    if (before.kind === "live") mine = mergeChanges(before.data, mine, theirs.data);
+    if (before.kind === "live") {
+      const merge = mergeChanges(before.data, mine, theirs.data);
+      mine = merge.data;
+      for (const name of merge.conflicts) conflicts.add(name);
+    }
     base = held!;
   }
   throw new KitError("SESSION_CONFLICT", {

@@ -3,16 +3,20 @@ import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
 import type { CookieOptions } from "express-session";
 import { KitError } from "../errors.ts";
-import { type KnownRequest, originalUrl } from "../request.ts";
+import { isSecure, type KnownRequest, originalUrl } from "../request.ts";
 import { signInTooLate } from "./failures.ts";
 import type { SessionPlan } from "./options.ts";
 import { findState } from "./state.ts";
 
 /** As express-session decides it; a Secure cookie is not sent otherwise. */
-function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boolean {
+export function isSecureRequest(
+  request: KnownRequest,
+  { proxy, trust }: Pick<SessionPlan, "proxy" | "trust">,
+): boolean {
   if ((request.socket as { encrypted?: boolean }).encrypted === true) return true;
   if (proxy === false) return false;
-  if (proxy === undefined) return request.secure === true;
+  // Express defines `req.secure`; connect and node:http do not.
+  if (proxy === undefined) return request.secure ?? isSecure(request, trust);
   const header = request.headers["x-forwarded-proto"];
   return (
     String(header ?? "")
@@ -22,8 +26,16 @@ function isSecureToShell(request: KnownRequest, proxy: boolean | undefined): boo
   );
 }
 
-function optionsOf(request: KnownRequest, { cookie }: SessionPlan): CookieOptions {
-  return typeof cookie === "function" ? cookie(request as unknown as Request) : cookie;
+/** As express-session decides it. */
+export function isWithinPath(request: KnownRequest, path: string | undefined): boolean {
+  return pathnameOf(originalUrl(request)).startsWith(path ?? "/");
+}
+
+/** Of a request target in any form (RFC 9112, section 3.2). */
+function pathnameOf(target: string): string {
+  const [path = "/"] = target.split("?", 1);
+  if (path.startsWith("/")) return path;
+  return /^[a-z][\w+.-]*:\/\/[^/]*(\/.*)?$/i.exec(path)?.[1] ?? "/";
 }
 
 /**
@@ -33,10 +45,10 @@ function optionsOf(request: KnownRequest, { cookie }: SessionPlan): CookieOption
  * @throws KitError `COOKIE_NOT_SENDABLE`
  */
 export function checkSendable(request: KnownRequest, plan: SessionPlan, own?: CookieOptions): void {
-  const options = own ?? optionsOf(request, plan);
-  const [pathname = "/"] = originalUrl(request).split("?", 1);
-  if (!pathname.startsWith(options.path ?? "/")) throw outsideOfPath(pathname, options.path!);
-  if (options.secure !== true || isSecureToShell(request, plan.proxy)) return;
+  const options = own ?? plan.cookieOf(request);
+  if (!isWithinPath(request, options.path))
+    throw outsideOfPath(pathnameOf(originalUrl(request)), options.path!);
+  if (options.secure !== true || isSecureRequest(request, plan)) return;
   const isForwarded = request.headers["x-forwarded-proto"] !== undefined;
   throw new KitError("COOKIE_NOT_SENDABLE", {
     message: `The session cookie is Secure, but this request came over plain http, so the cookie would not be sent and the login would be lost.${isForwarded ? " A proxy says that it speaks https to the client, but is not trusted." : ""}`,

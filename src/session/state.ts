@@ -4,27 +4,30 @@ import { KitError } from "../errors.ts";
 import type { SessionEnded } from "./record.ts";
 import type { SessionPlan } from "./options.ts";
 
-/** What the rest of the feature asks of the store, beside what the shell does. */
+/** What `login()`, `logout()` and `assertActive()` ask of the store. */
 export interface SigningStore {
   signIn(request: IncomingMessage, user: string, keep: readonly string[]): Promise<void>;
   signOut(request: IncomingMessage): Promise<void>;
-  prolong(id: string, session: object): Promise<void>;
-  isBlank(session: object | null | undefined): boolean;
+  assertActive(request: IncomingMessage): Promise<void>;
 }
 
-/** Made by the middleware, filled by the store while the shell reads. */
+/** Made by the middleware. */
 export interface SessionState {
   /** Tells the kits of a process apart. */
   readonly kit: object;
   readonly store: SigningStore;
   readonly plan: SessionPlan;
   readonly response: ServerResponse;
-  /** The id that the request's cookie named and the store was asked for. */
-  cookieId: string | undefined;
+  /** The id that the request's cookie named. */
+  readonly cookieId: string | undefined;
+  /** The cookie is good, but another one must be sent: its secret is an older one, or its name another library's. */
+  readonly mustReissue: boolean;
   /** The id that this response's header gave to the client, once it was sent. */
   sentId: string | undefined;
   /** The client's cookie names a session that is no more. */
   isCookieStale: boolean;
+  /** The answer was replaced, because the session could not be stored: it carries no cookie. */
+  isRefused: boolean;
   /** Set where the session was ended by something else than its own logout. */
   ended: SessionEnded | undefined;
 }

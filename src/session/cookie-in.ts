@@ -1,0 +1,40 @@
+/** Which session a request's cookies name. */
+import type { IncomingMessage } from "node:http";
+import { parse } from "cookie";
+import type { SessionPlan } from "./options.ts";
+import { type Signed, unsign } from "./signature.ts";
+
+/** What the cookies say. */
+export interface NamedSession {
+  /** The id, where one was signed by us. */
+  readonly id: string | undefined;
+  /** The id is good, but its cookie is to be replaced. */
+  readonly mustReissue: boolean;
+  /** A cookie of ours was there, with a signature that none of our secrets makes. */
+  readonly isForged: boolean;
+}
+
+const NOBODY: NamedSession = { id: undefined, mustReissue: false, isForged: false };
+
+/** Reads our cookie; where it is absent, the one of the library whose sessions are taken over. */
+export function namedSession(
+  request: IncomingMessage,
+  { name, adoptCookie, secrets }: Pick<SessionPlan, "name" | "adoptCookie" | "secrets">,
+): NamedSession {
+  const header = request.headers.cookie;
+  if (header === undefined) return NOBODY;
+  const cookies = parse(header);
+  const value = cookies[name];
+  if (value !== undefined) {
+    const signed = unsign(value, secrets);
+    if (signed) return named(signed, signed.secret > 0);
+    return { ...NOBODY, isForged: value.startsWith("s:") };
+  }
+  const former = adoptCookie === undefined ? undefined : cookies[adoptCookie];
+  const signed = former === undefined ? undefined : unsign(former, secrets);
+  return signed ? named(signed, true) : NOBODY;
+}
+
+function named({ id }: Signed, mustReissue: boolean): NamedSession {
+  return { id, mustReissue, isForged: false };
+}

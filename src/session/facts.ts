@@ -1,0 +1,39 @@
+/** What the kit knows of a session object beside what the application sees. */
+import type { Stored } from "./ledger.ts";
+
+/** Of one session object. */
+export interface Facts {
+  /** What its key held when it was last seen; nothing for one never stored. */
+  stored: Stored | undefined;
+  /** Of the data that its key holds, to tell whether it must be written; undefined where it must. */
+  print: string | undefined;
+  /** Its id was there before its request. */
+  isLoaded: boolean;
+  /** Its sign-in failed; what it holds is not stored any more. */
+  isRefused: boolean;
+  /** It was ended or destroyed elsewhere: there is nothing to come back to. */
+  isGone: boolean;
+  /** Its request has written it. */
+  isWritten: boolean;
+  /** The write under way, or the last one. */
+  writing: Promise<void> | undefined;
+}
+
+const FACTS = new WeakMap<object, Facts>();
+
+/** The facts of a session object, to be read and changed. */
+export function factsOf(session: object): Facts {
+  const known = FACTS.get(session);
+  if (known) return known;
+  const facts: Facts = {
+    stored: undefined,
+    print: undefined,
+    isLoaded: false,
+    isRefused: false,
+    isGone: false,
+    isWritten: false,
+    writing: undefined,
+  };
+  FACTS.set(session, facts);
+  return facts;
+}

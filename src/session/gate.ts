@@ -1,0 +1,84 @@
+/** What a response of `session()` waits for: that the request's session is stored as it is. */
+import type { Context } from "../context.ts";
+import { KitError } from "../errors.ts";
+import { problemBody } from "../problem.ts";
+import type { Below, Gate } from "./hold-back.ts";
+import type { SessionRequest } from "./live-session.ts";
+import { reporter } from "./records.ts";
+import type { SessionState } from "./state.ts";
+import type { KitSessionStore } from "./store.ts";
+
+/** Header fields that describe what is not sent. */
+const OF_THE_ANSWER =
+  /^(?:content-(?!security-policy)|accept-ranges$|age$|cache-control$|etag$|expires$|last-modified$|link$|location$|refresh$|set-cookie$|trailer$|transfer-encoding$)/;
+
+/** Answers with an error in place of what the handler said. */
+function answerError(
+  request: SessionRequest,
+  { response }: SessionState,
+  error: unknown,
+  below: Below,
+): void {
+  const { status, headers, code } =
+    error instanceof KitError ? error : { status: 500, headers: {}, code: undefined };
+  const title = status === 503 ? "Service Unavailable" : "The session could not be stored";
+  const { contentType, body } = problemBody(request, {
+    json: JSON.stringify({ title, status, code }),
+    text: `${title}.`,
+  });
+  for (const name of response.getHeaderNames())
+    if (OF_THE_ANSWER.test(name)) response.removeHeader(name);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader("Cache-Control", "no-store");
+  response.setHeader("Content-Type", contentType);
+  response.setHeader("Content-Length", Buffer.byteLength(body));
+  response.statusMessage = "";
+  // Past the wrappers of what was mounted later: they know only of the answer that is dropped.
+  below.writeHead.call(response, status);
+  below.end.call(response, request.method === "HEAD" ? undefined : body);
+}
+
+/**
+ * @param next is told, outside of production, of a save that failed by a mistake in the application.
+ * Not of one that Redis failed: Express answers an error that comes after the answer by destroying the
+ * socket, which costs the client the answers to its next requests.
+ */
+export function createGate(
+  context: Context,
+  store: KitSessionStore,
+  request: SessionRequest,
+  state: SessionState,
+  next: (error: unknown) => void,
+): Gate {
+  const tell = (error: unknown): void => {
+    reporter(context)("saving a session")(error);
+    const isMistake = !(error instanceof KitError) || error.status !== 503;
+    if (isMistake && context.config.environment !== "production")
+      state.response.once("close", () => next(error));
+  };
+  /** With `unset: 'destroy'`: once. */
+  const unset = (): Promise<void> | undefined => {
+    const { sessionID } = request;
+    const isDue = state.plan.isUnsetDestroyed && typeof sessionID === "string";
+    if (!isDue || state.isCookieStale) return undefined;
+    state.isCookieStale = true;
+    return store.destroy(sessionID);
+  };
+  const wait = (): Promise<void> | undefined => {
+    const { session, sessionID } = request;
+    if (session === undefined || session === null) return unset();
+    if (typeof sessionID !== "string" || !store.writer.isDue(session)) return undefined;
+    session.touch();
+    return store.writer.save(sessionID, session);
+  };
+  return {
+    beforeHeader: wait,
+    beforeEnd: wait,
+    answerInstead: (error, below) => {
+      state.isRefused = true;
+      tell(error);
+      answerError(request, state, error, below);
+    },
+    report: tell,
+  };
+}

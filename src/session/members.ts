@@ -1,0 +1,39 @@
+/** Who is in a user's Set, by what stands in their sessions' keys. */
+import type { Fence } from "./fence.ts";
+import { decode, type Mark } from "./record.ts";
+import type { Records } from "./records.ts";
+
+/** A member whose session is live. */
+export interface Member {
+  readonly id: string;
+  /** Without one, another library wrote the session, and no one has read it since. */
+  readonly mark: Mark | undefined;
+  readonly originalMaxAge: number | undefined;
+}
+
+/** The members of a Set. */
+export interface Members {
+  /** Ids whose session is gone. An id is stored before it becomes a member and never used again, so it will not come. */
+  readonly stale: string[];
+  /** The others, the one that was made first first. */
+  readonly live: readonly Member[];
+}
+
+/** Reads them all. */
+export async function membersOf(fence: Fence, records: Records, user: string): Promise<Members> {
+  const ids = await fence.members(user);
+  const texts = await Promise.all(ids.map((id) => records.textOf(id)));
+  const stale: string[] = [];
+  const live: Member[] = [];
+  for (const [index, id] of ids.entries()) {
+    const text = texts[index] ?? null;
+    const record = text === null ? undefined : decode(text);
+    if (record?.kind !== "live") stale.push(id);
+    else {
+      const originalMaxAge = record.data.cookie.originalMaxAge ?? undefined;
+      live.push({ id, mark: record.mark, originalMaxAge });
+    }
+  }
+  live.sort((one, other) => (one.mark?.created ?? 0) - (other.mark?.created ?? 0));
+  return { stale, live };
+}

@@ -1,0 +1,115 @@
+/** The keys of sessions: made, ended and deleted, those that another library wrote included. */
+import type { Context } from "../context.ts";
+import { KitError } from "../errors.ts";
+import type { EndReason } from "../observe/events.ts";
+import { idTaken } from "./failures.ts";
+import { encode, type Mark, type SessionJson, tombstone } from "./record.ts";
+
+/** Times in milliseconds. */
+export interface RecordsOptions {
+  readonly idle: number;
+  /** The prefix of the library whose sessions are taken over. */
+  readonly adoptPrefix?: string | undefined;
+}
+
+/** Over one connection. Made by {@link createRecords}. */
+export interface Records {
+  /** What stands in a session's key; of a key that holds no text at all, an empty one. */
+  textOf(id: string): Promise<string | null>;
+  /** As {@link Records.textOf}, of the key that another library wrote. */
+  foreignTextOf(id: string): Promise<string | null>;
+  /** Stores a session under an id that no one else knows; answers the key's text. */
+  create(id: string, data: SessionJson, mark: Mark, ttl: number): Promise<string>;
+  /** Replaces a session that was ended, so that its client learns why. Never makes a key; answers whether there was one. */
+  bury(id: string, userId: string, reason: EndReason): Promise<boolean>;
+  /**
+   * As {@link Records.bury}, for sessions that are in no Set any more: a burial that fails is reported,
+   * and harms nothing. Answers how many sessions there were.
+   */
+  buryAll(ids: readonly string[], userId: string, reason: EndReason): Promise<number>;
+  /** Deletes a session; answers whether there was one. */
+  remove(id: string): Promise<boolean>;
+  /** As {@link Records.remove}; a failure is reported and harms nothing. */
+  discard(id: string): Promise<void>;
+  /** Moves a session's expiry; a failure is reported and harms nothing. */
+  prolong(id: string, ttl: number): Promise<void>;
+  /** Lets what another library wrote end no later than what was made of it. */
+  shortenForeign(id: string, ttl: number): Promise<void>;
+}
+
+/** Says what was survived. */
+export function reporter(context: Context): (during: string) => (error: unknown) => void {
+  return (during) => (error) =>
+    context.events.emit("redis-error", { error: error as KitError, during });
+}
+
+/** Makes the {@link Records} of one kit. */
+export function createRecords(context: Context, options: RecordsOptions): Records {
+  const { connection, keys, events } = context;
+  const report = reporter(context);
+  const { adoptPrefix } = options;
+  const foreignKeyOf = (id: string): string | undefined =>
+    adoptPrefix === undefined ? undefined : keys.foreignSession(adoptPrefix, id);
+
+  const read = async (key: string): Promise<string | null> => {
+    try {
+      return await connection.get(key);
+    } catch (error) {
+      if (error instanceof KitError && error.message.includes("WRONGTYPE")) return "";
+      throw error;
+    }
+  };
+  const remove = async (id: string): Promise<boolean> => {
+    const key = foreignKeyOf(id);
+    if (key === undefined) return connection.del(keys.session(id));
+    // The other library's first of all: while it is there, the session could be taken over again.
+    const wasForeign = await connection.del(key);
+    return (await connection.del(keys.session(id))) || wasForeign;
+  };
+  const bury = async (id: string, userId: string, reason: EndReason): Promise<boolean> => {
+    const foreign = foreignKeyOf(id);
+    if (foreign !== undefined) await connection.del(foreign).catch(report("ending a session"));
+    const text = tombstone({ reason, at: Date.now() });
+    const how = { ttl: options.idle, condition: "XX" } as const;
+    const isBuried = await connection.set(keys.session(id), text, how);
+    if (isBuried) events.emit("session-ended", { userId, reason });
+    return isBuried;
+  };
+  return {
+    textOf: (id) => read(keys.session(id)),
+    foreignTextOf: async (id) => {
+      const key = foreignKeyOf(id);
+      return key === undefined ? null : read(key);
+    },
+    create: async (id, data, mark, ttl) => {
+      const text = encode(data, mark);
+      if (await connection.set(keys.session(id), text, { ttl, condition: "NX" })) return text;
+      throw idTaken();
+    },
+    bury,
+    buryAll: async (ids, userId, reason) => {
+      const buryOne = async (id: string): Promise<boolean> => {
+        try {
+          return await bury(id, userId, reason);
+        } catch (error) {
+          report("ending a session")(error);
+          return true;
+        }
+      };
+      return (await Promise.all(ids.map(buryOne))).filter(Boolean).length;
+    },
+    remove,
+    discard: async (id) => {
+      await remove(id).catch(report("deleting a session"));
+    },
+    prolong: async (id, ttl) => {
+      await connection.pexpire(keys.session(id), ttl).catch(report("prolonging a session"));
+    },
+    shortenForeign: async (id, ttl) => {
+      const key = foreignKeyOf(id);
+      if (key === undefined) return;
+      const left = await connection.pttl(key);
+      if (left === undefined || left > ttl) await connection.pexpire(key, ttl);
+    },
+  };
+}

@@ -1,0 +1,131 @@
+/** Writes session objects: one write at a time for each, and whatever signs in goes through the guard. */
+import type { IncomingMessage } from "node:http";
+import type { Trust } from "../config/trust-proxy.ts";
+import { clientAddress } from "../request.ts";
+import { factsOf } from "./facts.ts";
+import { guardUnreachable, isOfSignIn } from "./failures.ts";
+import type { Client, Ledger, LedgerOptions } from "./ledger.ts";
+import type { LiveSession } from "./live-session.ts";
+import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./record.ts";
+import { checkReachable } from "./sendable.ts";
+import { parseUserId } from "./user-id.ts";
+
+/** Gives a request a new, empty session. */
+export type Generate = (request: IncomingMessage) => void;
+
+/** An empty session that was never stored. It need not be, and its client needs no cookie for it. */
+export function isBlank(session: object): boolean {
+  return (
+    factsOf(session).stored === undefined && Object.keys(session).every((name) => name === "cookie")
+  );
+}
+
+/** Writes for one store. */
+export class Writer {
+  readonly #ledger: Ledger;
+  readonly #options: LedgerOptions;
+  readonly #trust: Trust;
+  readonly #generate: Generate;
+
+  constructor(ledger: Ledger, options: LedgerOptions, trust: Trust, generate: Generate) {
+    this.#ledger = ledger;
+    this.#options = options;
+    this.#trust = trust;
+    this.#generate = generate;
+  }
+
+  /** Whether a session is not yet stored as it is. */
+  isDue(session: LiveSession): boolean {
+    const { stored, print, isGone } = factsOf(session);
+    if (isGone) return false;
+    if (stored) return print !== fingerprint(session);
+    return this.#options.dropsBlank !== true || !isBlank(session);
+  }
+
+  /** Saves a session; where a user appears in it, or another one, that is a sign-in. */
+  async save(id: string, session: LiveSession): Promise<void> {
+    const { stored, isLoaded } = factsOf(session);
+    const user = this.#options.userOf(toJson(session));
+    if (user === undefined || user === stored?.user) return this.#write(id, session);
+    parseUserId(user);
+    checkReachable(session.req, id, isLoaded);
+    // Against fixation: an id that came in by cookie is not the one that gets signed in. The cookie is
+    // written after this, with the request's session as it is then.
+    return isLoaded
+      ? this.#writeSignIn(this.#renew(session), id)
+      : this.#writeSignIn(session, undefined);
+  }
+
+  /** A save that signs in. If it fails, nothing of it may be saved later, and no cookie may speak of it. */
+  async #writeSignIn(session: LiveSession, formerId: string | undefined): Promise<void> {
+    try {
+      await this.#write(session.id, session, formerId);
+    } catch (error) {
+      factsOf(session).isRefused = true;
+      if (session.req?.session === session) this.#generate(session.req);
+      throw error;
+    }
+  }
+
+  /** Moves a session's data into a new session of the same request. */
+  #renew(session: LiveSession): LiveSession {
+    const request = session.req!;
+    this.#generate(request);
+    const renewed = request.session!;
+    Object.assign(renewed, session);
+    return renewed;
+  }
+
+  /** One write at a time for a session object: each builds on what the one before left in its key. */
+  #write(id: string, session: LiveSession, formerId?: string): Promise<void> {
+    const facts = factsOf(session);
+    const write = () => this.#writeNow(id, session, formerId);
+    facts.writing = facts.writing ? facts.writing.then(write, write) : write();
+    return facts.writing;
+  }
+
+  async #writeNow(id: string, session: LiveSession, formerId?: string): Promise<void> {
+    const facts = factsOf(session);
+    if (facts.isRefused) throw guardUnreachable();
+    if (!this.isDue(session)) return;
+    const data = toJson(session);
+    const before = facts.stored;
+    const user = this.#options.userOf(data);
+    const isSignIn = user !== undefined && user !== before?.user;
+    const client = isSignIn ? this.clientOf(session.req) : {};
+    if (before === undefined) {
+      facts.stored = await this.#ledger.create(id, data, client);
+      facts.print = fingerprint(data);
+    } else {
+      const saved = await this.#ledger.save(id, before, data, client);
+      facts.isGone = saved === undefined;
+      if (saved === undefined) return;
+      facts.stored = saved.stored;
+      facts.print = fingerprint(saved.data);
+      if (saved.data !== data) adopt(session, data, saved.data);
+    }
+    facts.isWritten = true;
+    if (isSignIn) await this.admit(user, id, formerId);
+    if (formerId !== undefined) await this.#ledger.retire(formerId);
+    if (before?.user !== undefined && before.user !== user)
+      await this.#ledger.leave(before.user, id);
+  }
+
+  /** Fails closed: where the claim is not known to have run, no one may hold the id. */
+  async admit(user: string, id: string, formerId?: string): Promise<void> {
+    try {
+      await this.#ledger.admit(user, id, formerId);
+    } catch (error) {
+      await this.#ledger.records.discard(id);
+      throw isOfSignIn(error) ? error : guardUnreachable(error);
+    }
+  }
+
+  /** What a session remembers of whom signed it in. */
+  clientOf(request: IncomingMessage | undefined): Client {
+    if (request?.headers === undefined) return {};
+    const agent = request.headers["user-agent"]?.slice(0, LONGEST_AGENT).toWellFormed();
+    const ip = clientAddress(request, this.#trust);
+    return { ip, ...(agent !== undefined && { agent }) };
+  }
+}
