@@ -9,6 +9,7 @@ import { frozen } from "./frozen.ts";
 import { limits } from "./limits.ts";
 import type { Scenario } from "./scenario.ts";
 import { sentinel } from "./sentinel.ts";
+import { sessions } from "./sessions.ts";
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   frozen,
@@ -18,6 +19,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   sentinel,
   blocked,
   limits,
+  sessions,
 };
 
 const { values, positionals } = parseArgs({

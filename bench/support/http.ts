@@ -1,5 +1,5 @@
 /** HTTP requests with clocks. */
-import { Agent, request } from "node:http";
+import { Agent, type IncomingHttpHeaders, request } from "node:http";
 
 /** One request and what came of it. Times are milliseconds of `performance.now()`. */
 export interface Exchange {
@@ -7,10 +7,12 @@ export interface Exchange {
   readonly sentAt: number;
   /** From sending to the answer's last byte, or to the error. */
   readonly took: number;
-  /** 0 where there was no answer. */
+  /** 0 where there was no answer, or one that was cut off. */
   readonly status: number;
   readonly body: string;
+  /** What the answer's first Set-Cookie gave, also where it was cut off after its headers. */
   readonly cookie: string | undefined;
+  readonly retryAfter: string | undefined;
 }
 
 /** What {@link exchange} sends. */
@@ -30,24 +32,23 @@ export function exchange(port: number, message: Message): Promise<Exchange> {
   const { method = "GET", path, cookie } = message;
   const sentAt = performance.now();
   return new Promise((resolve) => {
-    const settle = (status: number, body: string, setCookie?: string): void =>
+    const settle = (status: number, body: string, fields: IncomingHttpHeaders = {}): void =>
       resolve({
         path,
         sentAt,
         took: performance.now() - sentAt,
         status,
         body,
-        cookie: setCookie?.split(";", 1)[0],
+        cookie: fields["set-cookie"]?.[0]?.split(";", 1)[0],
+        retryAfter: fields["retry-after"],
       });
     const headers = { "X-Forwarded-Proto": "https", ...(cookie !== undefined && { cookie }) };
     const sent = request({ host: "127.0.0.1", port, agent, method, path, headers }, (answer) => {
       let body = "";
       answer.setEncoding("utf8");
       answer.on("data", (text: string) => (body += text));
-      answer.on("end", () =>
-        settle(answer.statusCode ?? 0, body, answer.headers["set-cookie"]?.[0]),
-      );
-      answer.on("error", (error) => settle(0, error.message));
+      answer.on("end", () => settle(answer.statusCode ?? 0, body, answer.headers));
+      answer.on("error", (error) => settle(0, error.message, answer.headers));
     });
     sent.setTimeout(PATIENCE, () => sent.destroy(new Error("no answer")));
     sent.on("error", (error) => settle(0, error.message));

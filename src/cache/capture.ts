@@ -26,7 +26,9 @@ export interface CaptureListener {
   onSent(): void;
   /** Calls what is below the cache: other middlewares' `write` and `end`, and Node's. */
   below<T>(call: () => T): T;
-  /** The handler has ended the response. `body` is empty if it was longer than may be held. */
+  /** The handler ends the response. */
+  onEnding(): void;
+  /** It has left, or is not to leave any more. `body` is empty if it was longer than may be held. */
   onEnd(body: Buffer, length: number): void;
 }
 
@@ -65,9 +67,11 @@ export function capture(
   let chunks: Buffer[] | undefined = [];
   let length = 0;
   let hasBegun = false;
+  let hasFields = false;
   let isSent = false;
   let isEnding = false;
-  let hasEnded = false;
+  let isHeld = false;
+  let isFinished = false;
 
   const begin = (): void => {
     if (hasBegun) return;
@@ -81,16 +85,24 @@ export function capture(
     if (length > maxBytes) chunks = undefined;
     else chunks!.push(bytes);
   };
+  const finish = (): void => {
+    if (isFinished) return;
+    isFinished = true;
+    listener.onEnd(Buffer.concat(chunks ?? []), length);
+  };
   const below = (call: Output, args: Parameters<Output>): unknown => {
     const result = listener.below(() => call.apply(response, args));
-    if (!isSent && response.headersSent) {
+    // A middleware below may hold the answer, header and all, and let it go later.
+    if (!isSent && hasFields && response.headersSent) {
       isSent = true;
       listener.onSent();
+      if (isHeld) finish();
     }
     return result;
   };
   onHeaders(response, () => {
     begin();
+    hasFields = true;
     listener.onFields(response.getHeaders(), { isWhole: isEnding, length });
     watchFields(response, () => listener.onFieldAdded());
   });
@@ -102,14 +114,15 @@ export function capture(
     return below(write!, args);
   }) as typeof response.write;
   response.end = ((...args: Parameters<Output>) => {
+    if (isEnding) return below(end!, args);
     begin();
-    if (!hasEnded) record(args[0], args[1]);
+    record(args[0], args[1]);
     isEnding = true;
+    listener.onEnding();
     const result = below(end!, args);
-    if (!hasEnded) {
-      hasEnded = true;
-      listener.onEnd(Buffer.concat(chunks ?? []), length);
-    }
+    isHeld = !isSent;
+    if (isHeld) response.once("close", finish);
+    else finish();
     return result;
   }) as typeof response.end;
 }

@@ -82,10 +82,10 @@ export function record(
     onSent: () => {
       sent = head(response);
     },
+    onEnding: session.stop,
     onEnd: (body, length) => {
       progress = { isWhole: true, length };
-      session.stop();
-      const reason = refusal();
+      const reason = sent === undefined ? "aborted" : refusal();
       if (reason !== undefined) return done(undefined, reason);
       const storedAt = Date.now();
       done({
