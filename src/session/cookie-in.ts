@@ -24,15 +24,20 @@ export function namedSession(
   const header = request.headers.cookie;
   if (header === undefined) return NOBODY;
   const cookies = parse(header);
-  const value = cookies[name];
+  const value = unquoted(cookies[name]);
   if (value !== undefined) {
     const signed = unsign(value, secrets);
     if (signed) return named(signed, signed.secret > 0);
     return { ...NOBODY, isForged: value.startsWith("s:") };
   }
-  const former = adoptCookie === undefined ? undefined : cookies[adoptCookie];
+  const former = adoptCookie === undefined ? undefined : unquoted(cookies[adoptCookie]);
   const signed = former === undefined ? undefined : unsign(former, secrets);
   return signed ? named(signed, true) : NOBODY;
+}
+
+/** RFC 6265, section 4.1.1, allows quotes around a value. */
+function unquoted(value: string | undefined): string | undefined {
+  return value?.startsWith('"') === true && value.endsWith('"') ? value.slice(1, -1) : value;
 }
 
 function named({ id }: Signed, mustReissue: boolean): NamedSession {

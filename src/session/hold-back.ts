@@ -26,12 +26,14 @@ class HeldAnswer {
   readonly #gate: Gate;
   readonly #calls: [Name, unknown[]][] = [];
   readonly thaw: () => void;
+  readonly #wake: () => void;
   #letGo = (): void => {};
   #isEnded = false;
 
   constructor(response: ServerResponse, gate: Gate) {
     this.#response = response;
     this.#gate = gate;
+    this.#wake = noteWaiting(response);
     this.thaw = response.headersSent ? () => {} : freezeHeader(response);
   }
 
@@ -59,16 +61,37 @@ class HeldAnswer {
       if (name === "write") isRoom = result !== false;
     }
     this.#letGo();
-    // Whoever was told to wait with further bytes; where there is no room, Node tells it.
-    if (isRoom && !this.#isEnded) this.#response.emit("drain");
+    // Where there is no room below, whoever waits is told from there.
+    if (isRoom && !this.#isEnded) this.#wake();
   }
 
   /** The answer is dropped; whoever goes on giving it is left in the belief that it leaves. */
   discard(): void {
     this.#letGo();
     for (const [, args] of this.#calls) callBack(args);
-    if (!this.#isEnded) this.#response.emit("drain");
+    if (!this.#isEnded) this.#wake();
   }
+}
+
+/**
+ * Notes who begins to wait with further bytes; answers what tells them to go on. An event would not
+ * reach all: compression, mounted before, takes listeners of `drain` to a stream of its own.
+ */
+function noteWaiting(response: ServerResponse): () => void {
+  const own = Object.getOwnPropertyDescriptor(response, "on");
+  const on = response.on.bind(response) as (name: string, listener: Call) => unknown;
+  const waiting = new Set<Call>();
+  const note = (name: string, listener: Call): unknown => {
+    if (name === "drain") waiting.add(listener);
+    return on(name, listener);
+  };
+  Object.defineProperty(response, "on", { value: note, configurable: true, writable: true });
+  return () => {
+    if (own) Object.defineProperty(response, "on", own);
+    else Reflect.deleteProperty(response, "on");
+    for (const listener of response.rawListeners("drain")) waiting.add(listener as Call);
+    for (const listener of waiting) listener.call(response);
+  };
 }
 
 function callBack(args: readonly unknown[]): void {
@@ -83,6 +106,7 @@ export function holdBack(response: ServerResponse, gate: Gate): void {
   let held: HeldAnswer | undefined;
   let isDiscarding = false;
   let isPassing = false;
+  let isEnded = false;
 
   const pass = (name: Name, args: unknown[]): unknown => {
     isPassing = true;
@@ -123,6 +147,10 @@ export function holdBack(response: ServerResponse, gate: Gate): void {
     if (isDiscarding) return discard(response, name, args);
     if ((name === "write" || name === "end") && !isBody(args[0])) return pass(name, args);
     if (held) return held.take(name, args);
+    if (name === "end") {
+      if (isEnded) return response;
+      isEnded = true;
+    }
     const work = name === "end" ? gate.beforeEnd() : waitOfHeader();
     if (work === undefined) return pass(name, args);
     held = new HeldAnswer(response, gate);

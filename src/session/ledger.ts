@@ -8,7 +8,14 @@ import { type Admission, createAdmission, type Room } from "./admission.ts";
 import { createAdoption } from "./adoption.ts";
 import { idTaken, sessionEnded } from "./failures.ts";
 import { createFence, type Fence } from "./fence.ts";
-import { decode, type Mark, type SessionEnded, type SessionJson, type UserOf } from "./record.ts";
+import {
+  decode,
+  type Mark,
+  ownLifetime,
+  type SessionEnded,
+  type SessionJson,
+  type UserOf,
+} from "./record.ts";
 import { createRecords, type Records, type RecordsOptions, reporter } from "./records.ts";
 import { saveOver } from "./save.ts";
 
@@ -78,7 +85,7 @@ export class Ledger {
   /** The session's own lifetime, capped by the absolute timeout; not positive once that has passed. */
   #lifetime(cookie: SessionJson["cookie"], mark: Mark): number {
     const { idle, absolute } = this.#options;
-    return Math.min(cookie.originalMaxAge ?? idle, mark.created + absolute - Date.now());
+    return Math.min(ownLifetime(cookie) ?? idle, mark.created + absolute - Date.now());
   }
 
   #remember(text: string, data: SessionJson, mark: Mark): Stored {
@@ -117,9 +124,8 @@ export class Ledger {
       this.#users.set(id, user);
     }
     // The key's TTL is the expiry; what the JSON says of it was true when it was last written.
-    const { originalMaxAge } = data.cookie;
-    if (typeof originalMaxAge === "number")
-      data.cookie.expires = new Date(Date.now() + originalMaxAge);
+    const lifetime = ownLifetime(data.cookie);
+    if (lifetime !== undefined) data.cookie.expires = new Date(Date.now() + lifetime);
     return { kind: "live", data, stored };
   }
 

@@ -1,6 +1,6 @@
 /** Who is in a user's Set, by what stands in their sessions' keys. */
 import type { Fence } from "./fence.ts";
-import { decode, type Mark } from "./record.ts";
+import { decode, type Mark, ownLifetime } from "./record.ts";
 import type { Records } from "./records.ts";
 
 /** A member whose session is live. */
@@ -8,7 +8,8 @@ export interface Member {
   readonly id: string;
   /** Without one, another library wrote the session, and no one has read it since. */
   readonly mark: Mark | undefined;
-  readonly originalMaxAge: number | undefined;
+  /** Its own lifetime, in milliseconds; undefined for a browser's session. */
+  readonly lifetime: number | undefined;
 }
 
 /** The members of a Set. */
@@ -29,10 +30,7 @@ export async function membersOf(fence: Fence, records: Records, user: string): P
     const text = texts[index] ?? null;
     const record = text === null ? undefined : decode(text);
     if (record?.kind !== "live") stale.push(id);
-    else {
-      const originalMaxAge = record.data.cookie.originalMaxAge ?? undefined;
-      live.push({ id, mark: record.mark, originalMaxAge });
-    }
+    else live.push({ id, mark: record.mark, lifetime: ownLifetime(record.data.cookie) });
   }
   live.sort((one, other) => (one.mark?.created ?? 0) - (other.mark?.created ?? 0));
   return { stale, live };

@@ -32,8 +32,13 @@ const MARK = "$kit";
 
 /** A session's own data, by top-level key. */
 export type SessionJson = Record<string, unknown> & {
-  cookie: { originalMaxAge?: number | null; expires?: unknown };
+  cookie: { originalMaxAge?: number | false | null; expires?: unknown };
 };
+
+/** How long a session lives by its own cookie, in milliseconds; undefined for a browser's session. */
+export function ownLifetime({ originalMaxAge }: SessionJson["cookie"]): number | undefined {
+  return typeof originalMaxAge === "number" ? originalMaxAge : undefined;
+}
 
 /** A session's key, read. */
 export type StoredRecord =
@@ -76,6 +81,7 @@ function isCookie(value: unknown): boolean {
     (length) =>
       length === undefined ||
       length === null ||
+      length === false || // What express-session makes of `cookie.expires = false`.
       (typeof length === "number" && Math.abs(length) <= LONGEST),
   );
 }

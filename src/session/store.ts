@@ -10,7 +10,7 @@ import { sessionEnded } from "./failures.ts";
 import { Ledger, type LedgerOptions, type Reading } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./listing.ts";
 import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
-import { fingerprint, type SessionJson } from "./record.ts";
+import { fingerprint, ownLifetime, type SessionJson } from "./record.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { findState } from "./state.ts";
 import { Writer } from "./writer.ts";
@@ -77,7 +77,7 @@ export class KitSessionStore extends RedisStore {
     const { expires, originalMaxAge } = data.cookie as SessionJson["cookie"];
     const cookie = createCookie(data.cookie);
     if (typeof expires === "string") cookie.expires = new Date(expires);
-    cookie.originalMaxAge = originalMaxAge ?? null;
+    cookie.originalMaxAge = originalMaxAge as number | null;
     const session = new KitSession(request as SessionRequest, {
       ...data,
       cookie,
@@ -88,7 +88,17 @@ export class KitSessionStore extends RedisStore {
   }
 
   override set(id: string, session: SessionData, callback?: Callback): Promise<void> {
-    return answer(this.writer.save(id, session as LiveSession), callback);
+    return answer(this.#set(id, session as LiveSession), callback);
+  }
+
+  /** A plain object, which no request loaded, goes over whatever session stands there; never over one that was ended. */
+  async #set(id: string, session: LiveSession): Promise<void> {
+    if (session.req === undefined) {
+      const reading = await this.ledger.read(id);
+      if (reading.kind === "ended") return;
+      if (reading.kind === "live") factsOf(session).stored = reading.stored;
+    }
+    return this.writer.save(id, session);
   }
 
   /** @throws KitError `SESSION_ENDED` where the request's session is not, or no longer, a signed-in one */
@@ -127,7 +137,7 @@ export class KitSessionStore extends RedisStore {
     const { stored } = factsOf(session);
     if (stored === undefined || this.#prolonged.has(id)) return;
     const cookie = session.cookie as SessionJson["cookie"];
-    const lifetime = cookie.originalMaxAge ?? this.#options.idle;
+    const lifetime = ownLifetime(cookie) ?? this.#options.idle;
     this.#prolonged.set(id, true, { ttl: Math.max(1, Math.floor(lifetime / 20)) });
     await this.ledger.prolong(id, cookie, stored);
   }

@@ -13,6 +13,7 @@ import {
   outcome,
   type Route,
   Visitor,
+  farewell,
 } from "../../support/session-conformance.ts";
 
 const LAZY: Options = { resave: false, saveUninitialized: false };
@@ -67,7 +68,7 @@ describeMakers("a session", (maker) => {
       const renewed = await visitor.get("/regenerate");
       expect(renewed.id).not.toBe(id);
       expect(await visitor.see()).toEqual({ id: renewed.id, data: { n: 2 } });
-      expect((await visitor.get("/destroy")).line).toBeUndefined();
+      expect((await visitor.get("/destroy")).line).toEqual(farewell(maker));
       expect(await maker.keys()).toEqual([]);
       expect((await visitor.see()).data).toEqual({});
     });

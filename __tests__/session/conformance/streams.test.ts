@@ -67,7 +67,7 @@ describeMakers("a long response", (maker) => {
     ["new", false],
     ["stored", true],
   ])("of a %s session", (_title, isStored) => {
-    it.each(STREAMS)("by %s", async (_name, answer) => {
+    it.each(STREAMS)("by %s", async (name, answer) => {
       const length = String(CHUNKS.length * 65_536);
       for (const isMeasured of [false, true]) {
         const visitor = await maker.start(LAZY, {
@@ -79,7 +79,9 @@ describeMakers("a long response", (maker) => {
         if (isStored) await visitor.get("/set?n=1");
         const reply = await visitor.get("/run");
         expect(sha1([reply.body])).toBe(SUM);
-        expect(reply.headers["content-length"]).toBe(isMeasured ? length : undefined);
+        // express-session splits what it ends, so that Node cannot measure it.
+        const isWhole = maker.isKit && name === "one end";
+        expect(reply.headers["content-length"]).toBe(isMeasured || isWhole ? length : undefined);
         expect((await visitor.see()).data).toEqual({ n: "2" });
       }
     });
