@@ -10,6 +10,7 @@ import type { RateLimitOperations } from "./rate-limit/operations.ts";
 export { createKit } from "./kit.ts";
 export type { Cache, Kit } from "./kit.ts";
 export { login, logout } from "./session/login.ts";
+export { assertActive } from "./session/assert-active.ts";
 export type { LoginOptions } from "./session/login.ts";
 export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
@@ -49,7 +50,8 @@ export type {
   WindowState,
 } from "./rate-limit/operations.ts";
 export type { RateLimitStoreOptions } from "./rate-limit/store.ts";
-export type { SessionOptions } from "./session/options.ts";
+export type { AdoptOptions, SessionOptions } from "./session/options.ts";
+export type { RequestSession, SessionInfo, Sessions } from "./session/sessions.ts";
 export type { SessionStoreOptions } from "./session/middleware.ts";
 export type { UserOf } from "./session/record.ts";
 export type { SessionEnded } from "./augment.ts";
@@ -165,6 +167,33 @@ export const cache: Cache = Object.assign(
     purges: (template: string) => defaultKit().cache.purges(template),
   },
 );
+
+/**
+ * A user's sessions: listed, ended one by one or all at once, and found for a WebSocket's upgrade.
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { session, sessions } from 'express-redis-kit'
+ *
+ * const app = express()
+ * app.use(session({ concurrent: 3 }))
+ * app.get('/account/sessions', async (req, res) => {
+ *   res.json(await sessions.list(req.session.userId!, req))
+ * })
+ * app.delete('/account/sessions/:handle', async (req, res) => {
+ *   await sessions.end(req.session.userId!, req.params.handle)
+ *   res.sendStatus(204)
+ * })
+ * ```
+ */
+export const sessions: Kit["sessions"] = {
+  list: async (userId, request) => defaultKit().sessions.list(userId, request),
+  end: async (userId, handle) => defaultKit().sessions.end(userId, handle),
+  endOthers: async (request) => defaultKit().sessions.endOthers(request),
+  endAll: async (userId) => defaultKit().sessions.endAll(userId),
+  fromRequest: async (request) => defaultKit().sessions.fromRequest(request),
+};
 
 /** The bare store for one's own express-session call: `session({ store: sessionStore(), … })`. */
 export const sessionStore: Kit["sessionStore"] = (options) => defaultKit().sessionStore(options);

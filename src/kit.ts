@@ -26,6 +26,8 @@ import {
   type SessionStoreOptions,
 } from "./session/middleware.ts";
 import type { SessionOptions } from "./session/options.ts";
+import { assertActive } from "./session/assert-active.ts";
+import { createSessions, type Sessions } from "./session/sessions.ts";
 import type { UserId } from "./session/user-id.ts";
 
 /** `cache()`, with what takes stored responses back. */
@@ -51,6 +53,10 @@ export interface Kit {
   ): Promise<void>;
   /** Signs a request out. */
   logout(request: Parameters<typeof logout>[0]): Promise<void>;
+  /** Rejects where the request's session was ended meanwhile. */
+  assertActive(request: Parameters<typeof assertActive>[0]): Promise<void>;
+  /** A user's sessions: listed and ended by handles. */
+  sessions: Sessions;
   /** The bare store for one's own express-session call. */
   sessionStore(options?: SessionStoreOptions): SessionStore;
   /** The bare store for one's own express-rate-limit call. */
@@ -140,6 +146,8 @@ export function createKit(options: KitOptions = {}): Kit {
     cache: Object.assign(createCacheMiddleware(context), createPurging(context)),
     login,
     logout,
+    assertActive,
+    sessions: createSessions(context),
     sessionStore: createSessionStore(context),
     rateLimitStore: createRateLimitStore(context),
     health: () => checkHealth(connection),

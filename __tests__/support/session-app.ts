@@ -1,4 +1,5 @@
 /** An app with sessions for tests, and what its clients hold. */
+import { expect } from "@jest/globals";
 import express from "express";
 import type { Kit, SessionOptions } from "express-redis-kit";
 import request from "supertest";
@@ -144,4 +145,9 @@ export async function signedIn(
   const agent = request.agent(app);
   const response = await agent.post("/login").send({ user }).expect(200);
   return { agent, cookie: cookieOf(response), id: sidOf(response)! };
+}
+
+/** How a response speaks of a cookie whose session it took away: the kit clears it, express-session leaves it. */
+export function farewell(maker: { isKit: boolean }): unknown {
+  return maker.isKit ? expect.stringMatching(/=; .*Expires=Thu, 01 Jan 1970/) : undefined;
 }

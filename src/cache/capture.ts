@@ -42,6 +42,30 @@ function bytesOf(chunk: unknown, encoding: unknown): Buffer | undefined {
   return types.isUint8Array(chunk) ? Buffer.from(chunk) : undefined;
 }
 
+/** A body's bytes, as long as they are not more than may be held. */
+class Recording {
+  length = 0;
+  readonly #max: number;
+  #chunks: Buffer[] | undefined = [];
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  add(chunk: unknown, encoding: unknown): void {
+    const bytes = this.#chunks && bytesOf(chunk, encoding);
+    if (bytes === undefined) return;
+    this.length += bytes.length;
+    if (this.length > this.#max) this.#chunks = undefined;
+    else this.#chunks!.push(bytes);
+  }
+
+  /** All of them; none if there were too many. */
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks ?? []);
+  }
+}
+
 /** Calls `told` after every header field that is set from now on until the header leaves. */
 function watchFields(response: ServerResponse, told: () => void): void {
   for (const name of ["setHeader", "appendHeader"] as const) {
@@ -64,8 +88,7 @@ export function capture(
   maxBytes: number,
   listener: CaptureListener,
 ): void {
-  let chunks: Buffer[] | undefined = [];
-  let length = 0;
+  const body = new Recording(maxBytes);
   let hasBegun = false;
   let hasFields = false;
   let isSent = false;
@@ -78,17 +101,10 @@ export function capture(
     hasBegun = true;
     listener.onFirstOutput();
   };
-  const record = (chunk: unknown, encoding: unknown): void => {
-    const bytes = chunks && bytesOf(chunk, encoding);
-    if (bytes === undefined) return;
-    length += bytes.length;
-    if (length > maxBytes) chunks = undefined;
-    else chunks!.push(bytes);
-  };
   const finish = (): void => {
     if (isFinished) return;
     isFinished = true;
-    listener.onEnd(Buffer.concat(chunks ?? []), length);
+    listener.onEnd(body.bytes(), body.length);
   };
   const below = (call: Output, args: Parameters<Output>): unknown => {
     const result = listener.below(() => call.apply(response, args));
@@ -103,20 +119,20 @@ export function capture(
   onHeaders(response, () => {
     begin();
     hasFields = true;
-    listener.onFields(response.getHeaders(), { isWhole: isEnding, length });
+    listener.onFields(response.getHeaders(), { isWhole: isEnding, length: body.length });
     watchFields(response, () => listener.onFieldAdded());
   });
   const { writeHead, write, end } = response as unknown as Record<string, Output>;
   response.writeHead = ((...args) => below(writeHead!, args)) as typeof response.writeHead;
   response.write = ((...args: Parameters<Output>) => {
     begin();
-    record(args[0], args[1]);
+    body.add(args[0], args[1]);
     return below(write!, args);
   }) as typeof response.write;
   response.end = ((...args: Parameters<Output>) => {
     if (isEnding) return below(end!, args);
     begin();
-    record(args[0], args[1]);
+    body.add(args[0], args[1]);
     isEnding = true;
     listener.onEnding();
     const result = below(end!, args);

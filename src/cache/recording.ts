@@ -82,7 +82,7 @@ export function record(
     onSent: () => {
       sent = head(response);
     },
-    onEnding: session.stop,
+    onEnding: () => session.stop(),
     onEnd: (body, length) => {
       progress = { isWhole: true, length };
       const reason = sent === undefined ? "aborted" : refusal();

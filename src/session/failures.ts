@@ -60,6 +60,14 @@ export function idTaken(): KitError {
   });
 }
 
+export function notSignedIn(): KitError {
+  return new KitError("NOT_SIGNED_IN", {
+    message: "Nobody is signed in on this request.",
+    fix: "Ask for it only where a user is signed in: check req.session.userId first.",
+    status: 401,
+  });
+}
+
 export function sessionEnded(): KitError {
   return new KitError("SESSION_ENDED", {
     message: "The session was ended elsewhere while this request was under way.",

@@ -25,7 +25,7 @@ class HeldAnswer {
   readonly #response: ServerResponse;
   readonly #gate: Gate;
   readonly #calls: [Name, unknown[]][] = [];
-  readonly thaw: () => void;
+  readonly #thaw: () => void;
   readonly #wake: () => void;
   #letGo = (): void => {};
   #isEnded = false;
@@ -34,7 +34,7 @@ class HeldAnswer {
     this.#response = response;
     this.#gate = gate;
     this.#wake = noteWaiting(response);
-    this.thaw = response.headersSent ? () => {} : freezeHeader(response);
+    this.#thaw = response.headersSent ? () => {} : freezeHeader(response);
   }
 
   take(name: Name, args: unknown[]): unknown {
@@ -48,9 +48,17 @@ class HeldAnswer {
     return this.#response;
   }
 
-  /** What the application changed while the answer was held has to be stored, too. */
-  rest(): Promise<void> | undefined {
-    return this.#isEnded ? this.#gate.beforeEnd() : undefined;
+  /** Waits; what the application changed while the answer was held has to be stored, too. Answers what failed. */
+  async wait(first: Promise<void>): Promise<{ readonly error: unknown } | undefined> {
+    try {
+      await first;
+      if (this.#isEnded) await this.#gate.beforeEnd();
+      return undefined;
+    } catch (error) {
+      return { error };
+    } finally {
+      this.#thaw();
+    }
   }
 
   /** Gives the answer, by the calls that it was given with. */
@@ -117,15 +125,8 @@ export function holdBack(response: ServerResponse, gate: Gate): void {
     }
   };
   const hold = async (answer: HeldAnswer, first: Promise<void>): Promise<void> => {
-    let failure: { error: unknown } | undefined;
-    try {
-      await first;
-      await answer.rest();
-    } catch (error) {
-      failure = { error };
-    }
+    const failure = await answer.wait(first);
     held = undefined;
-    answer.thaw();
     if (failure && !response.headersSent) {
       isDiscarding = true;
       answer.discard();

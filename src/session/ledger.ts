@@ -84,8 +84,19 @@ export class Ledger {
 
   /** The session's own lifetime, capped by the absolute timeout; not positive once that has passed. */
   #lifetime(cookie: SessionJson["cookie"], mark: Mark): number {
-    const { idle, absolute } = this.#options;
-    return Math.min(ownLifetime(cookie) ?? idle, mark.created + absolute - Date.now());
+    const { absolute } = this.#options;
+    return Math.min(this.lifetimeOf(ownLifetime(cookie)), mark.created + absolute - Date.now());
+  }
+
+  /** @throws KitError `SESSION_ENDED` where a session of that user does not, or no longer, hold */
+  async assertActive(id: string, user: string | undefined): Promise<void> {
+    const reading = await this.read(id);
+    if (reading.kind !== "live" || reading.stored.user !== user) throw sessionEnded();
+  }
+
+  /** How long a session lives without a request, by a lifetime of its own or by `idle`. */
+  lifetimeOf(own: number | undefined): number {
+    return own ?? this.#options.idle;
   }
 
   #remember(text: string, data: SessionJson, mark: Mark): Stored {

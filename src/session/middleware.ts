@@ -12,6 +12,7 @@ import { namedSession } from "./cookie-in.ts";
 import { writeCookie } from "./cookie-out.ts";
 import { createGate } from "./gate.ts";
 import { holdBack } from "./hold-back.ts";
+import { mountedOf } from "./mounted.ts";
 import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import {
   type LedgerSettings,
@@ -21,6 +22,7 @@ import {
   type SessionOptions,
   type SessionPlan,
 } from "./options.ts";
+import { sessionOver } from "./own-store.ts";
 import { isSecureRequest, isWithinPath } from "./sendable.ts";
 import { findState, type SessionState, setState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
@@ -67,8 +69,10 @@ export function createSession(
 ): (options?: SessionOptions) => Middleware {
   return (options = {}) => {
     const plan = planSession(options, context.config, makeSecret);
+    if (options.store) return sessionOver(context, options.store, plan, options);
     const store = new KitSessionStore(context, plan);
     store.generate = generateBy(plan);
+    mountedOf(context).push({ plan, ledger: store.ledger });
 
     return function session(incoming, response, next) {
       const request = incoming as SessionRequest;

@@ -1,4 +1,5 @@
 /** The keys of sessions: made, ended and deleted, those that another library wrote included. */
+import type { Connection } from "../connection/port.ts";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
@@ -31,6 +32,8 @@ export interface Records {
   remove(id: string): Promise<boolean>;
   /** As {@link Records.remove}; a failure is reported and harms nothing. */
   discard(id: string): Promise<void>;
+  /** Milliseconds until a session expires; undefined where it has gone. */
+  timeLeft(id: string): Promise<number | undefined>;
   /** Moves a session's expiry; a failure is reported and harms nothing. */
   prolong(id: string, ttl: number): Promise<void>;
   /** Lets what another library wrote end no later than what was made of it. */
@@ -43,22 +46,22 @@ export function reporter(context: Context): (during: string) => (error: unknown)
     context.events.emit("redis-error", { error: error as KitError, during });
 }
 
+/** What stands in a key; of one that holds no text at all, an empty one. */
+async function textAt(connection: Connection, key: string): Promise<string | null> {
+  try {
+    return await connection.get(key);
+  } catch (error) {
+    if (error instanceof KitError && error.message.includes("WRONGTYPE")) return "";
+    throw error;
+  }
+}
+
 /** Makes the {@link Records} of one kit. */
 export function createRecords(context: Context, options: RecordsOptions): Records {
   const { connection, keys, events } = context;
   const report = reporter(context);
-  const { adoptPrefix } = options;
   const foreignKeyOf = (id: string): string | undefined =>
-    adoptPrefix === undefined ? undefined : keys.foreignSession(adoptPrefix, id);
-
-  const read = async (key: string): Promise<string | null> => {
-    try {
-      return await connection.get(key);
-    } catch (error) {
-      if (error instanceof KitError && error.message.includes("WRONGTYPE")) return "";
-      throw error;
-    }
-  };
+    options.adoptPrefix === undefined ? undefined : keys.foreignSession(options.adoptPrefix, id);
   const remove = async (id: string): Promise<boolean> => {
     const key = foreignKeyOf(id);
     if (key === undefined) return connection.del(keys.session(id));
@@ -76,10 +79,10 @@ export function createRecords(context: Context, options: RecordsOptions): Record
     return isBuried;
   };
   return {
-    textOf: (id) => read(keys.session(id)),
+    textOf: (id) => textAt(connection, keys.session(id)),
     foreignTextOf: async (id) => {
       const key = foreignKeyOf(id);
-      return key === undefined ? null : read(key);
+      return key === undefined ? null : textAt(connection, key);
     },
     create: async (id, data, mark, ttl) => {
       const text = encode(data, mark);
@@ -102,6 +105,7 @@ export function createRecords(context: Context, options: RecordsOptions): Record
     discard: async (id) => {
       await remove(id).catch(report("deleting a session"));
     },
+    timeLeft: (id) => connection.pttl(keys.session(id)),
     prolong: async (id, ttl) => {
       await connection.pexpire(keys.session(id), ttl).catch(report("prolonging a session"));
     },

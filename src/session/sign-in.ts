@@ -34,7 +34,10 @@ export interface SignIn {
 }
 
 /** The old session's data that goes along. */
-function keepData(old: LiveSession | null | undefined, keep: readonly string[]) {
+export function keepData(
+  old: LiveSession | null | undefined,
+  keep: readonly string[],
+): Record<string, unknown> {
   const data: Record<string, unknown> = {};
   for (const name of keep) {
     const isData = old?.propertyIsEnumerable(name) === true && name !== "cookie";

@@ -6,7 +6,7 @@ import { LRUCache } from "lru-cache";
 import type { Context } from "../context.ts";
 import { createCookie } from "./cookie.ts";
 import { factsOf } from "./facts.ts";
-import { sessionEnded } from "./failures.ts";
+import { notSignedIn } from "./failures.ts";
 import { Ledger, type LedgerOptions, type Reading } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./listing.ts";
 import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
@@ -101,12 +101,12 @@ export class KitSessionStore extends RedisStore {
     return this.writer.save(id, session);
   }
 
-  /** @throws KitError `SESSION_ENDED` where the request's session is not, or no longer, a signed-in one */
+  /** @throws KitError `NOT_SIGNED_IN`, `SESSION_ENDED` */
   async assertActive(request: IncomingMessage): Promise<void> {
     const { session, sessionID } = request as SessionRequest;
     const user = session ? factsOf(session).stored?.user : undefined;
-    const reading = user === undefined ? undefined : await this.ledger.read(sessionID);
-    if (reading?.kind !== "live" || reading.stored.user !== user) throw sessionEnded();
+    if (user === undefined) throw notSignedIn();
+    await this.ledger.assertActive(sessionID, user);
   }
 
   signIn(request: IncomingMessage, user: string, keep: readonly string[]): Promise<void> {

@@ -2,13 +2,13 @@
 import { describe, expect, it } from "@jest/globals";
 import type { Request } from "express";
 import { until } from "../../support/redis-server.ts";
+import { farewell } from "../../support/session-app.ts";
 import {
   answering,
   describeMakers,
   type Options,
   outcome,
   said,
-  farewell,
 } from "../../support/session-conformance.ts";
 
 const LAZY: Options = { resave: false, saveUninitialized: false };

@@ -1,12 +1,12 @@
 /** When a session is written to the store, and when it is taken out of it. */
 import { describe, expect, it } from "@jest/globals";
+import { farewell } from "../../support/session-app.ts";
 import {
   dataOf,
   describeMakers,
   type Maker,
   type Options,
   type Route,
-  farewell,
 } from "../../support/session-conformance.ts";
 
 const LAZY: Options = { resave: false, saveUninitialized: false };

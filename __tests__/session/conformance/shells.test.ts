@@ -5,6 +5,7 @@ import type { Request } from "express";
 import type { Middleware } from "express-redis-kit";
 import { serve } from "../../support/kit.ts";
 import { type Handler, SHELLS } from "../../support/shells.ts";
+import { farewell } from "../../support/session-app.ts";
 import {
   attributesOf,
   dataOf,
@@ -13,7 +14,6 @@ import {
   outcome,
   type Route,
   Visitor,
-  farewell,
 } from "../../support/session-conformance.ts";
 
 const LAZY: Options = { resave: false, saveUninitialized: false };
