@@ -64,6 +64,7 @@ describe("the default kit", () => {
 });
 
 const MEMBERS = [
+  "assertActive",
   "cache",
   "close",
   "health",
@@ -78,6 +79,7 @@ const MEMBERS = [
   "security",
   "session",
   "sessionStore",
+  "sessions",
 ];
 
 describe("createKit()", () => {
