@@ -70,7 +70,11 @@ describe.each([
 
   it("of nobody go on with their data, and begin to age", async () => {
     const { urls } = await start();
-    const old = cookieOf(await request(stock.url).post("/set").send({ cart: [1] }));
+    const old = cookieOf(
+      await request(stock.url)
+        .post("/set")
+        .send({ cart: [1] }),
+    );
     expect((await me(urls[0]!, old)).body).toEqual({ cart: [1] });
     expect(await keys("user:*")).toEqual([]);
     expect(JSON.parse((await server.client.get(`session:${idOf(old)}`))!)).toMatchObject({

@@ -104,3 +104,40 @@ export function counted<T extends object>(target: T): { target: T; counts: Map<s
   });
   return { target: wrapped, counts };
 }
+
+/** A connection to a Redis that is far away: commands are answered together, in rounds. */
+export interface Rounds<T> {
+  readonly target: T;
+  /** Commands of the rounds so far, those of a round sorted. */
+  readonly rounds: readonly string[][];
+  /** Answers round after round until `work` is done. */
+  until<Result>(work: Promise<Result>): Promise<Result>;
+}
+
+/** What was asked for since the last round is answered in the next, and nothing in between. */
+export function inRounds<T extends object>(target: T): Rounds<T> {
+  const waiting: { name: string; run: () => void }[] = [];
+  const rounds: string[][] = [];
+  const wrapped = around(target, (command, args, run) => {
+    const name = command === "run" ? (args[0] as { name: string }).name : command;
+    return new Promise((resolve, reject) => {
+      waiting.push({ name, run: () => void run().then(resolve, reject) });
+    });
+  });
+  return {
+    target: wrapped,
+    rounds,
+    until: async (work) => {
+      let isDone = false;
+      const done = work.finally(() => (isDone = true));
+      while (!isDone) {
+        // Long enough for all that does not wait for an answer; a later one counts as a round more.
+        for (let turn = 0; turn < 20; turn++) await new Promise((next) => setImmediate(next));
+        if (waiting.length === 0) continue;
+        rounds.push(waiting.map(({ name }) => name).toSorted());
+        for (const { run } of waiting.splice(0)) run();
+      }
+      return done;
+    },
+  };
+}
