@@ -34,9 +34,8 @@ async function instances(
 }
 
 const cookieOf = (response: request.Response): string =>
-  [response.headers["set-cookie"] ?? []]
-    .flat()
-    .map((line) => String(line).split(";", 1)[0])
+  ([response.headers["set-cookie"] ?? []].flat() as string[])
+    .map((line) => line.split(";", 1)[0])
     .join("; ");
 const me = async (url: string, cookie: string) => request(url).get("/me").set("Cookie", cookie);
 const login = async (url: string, user = "7") =>
@@ -124,8 +123,8 @@ describe.each([
     const both = [old, ours].filter(Boolean).join("; ");
     const response = await request(urls[0]!).post("/logout").set("Cookie", both);
     const lines = [response.headers["set-cookie"]].flat().map(String);
-    const names = lines.map((line) => line.split("=", 1)[0]).toSorted();
-    expect(names).toEqual(isElsewhere ? ["connect.sid", "sid"] : ["sid"]);
+    const names = new Set(lines.map((line) => line.split("=", 1)[0]));
+    expect(names).toEqual(new Set(isElsewhere ? ["connect.sid", "sid"] : ["sid"]));
     for (const line of lines) expect(line).toMatch(/=; .*Expires=Thu, 01 Jan 1970/);
   });
 
@@ -153,7 +152,7 @@ describe("beside the stock stack, while both run", () => {
     expect((await me(stock.url, old)).body).toMatchObject({ userId: "7" });
   });
 
-  it("it reads, keeps and changes a session of ours, and reads a tombstone as nobody's", async () => {
+  it("that stack reads, keeps and changes a session of ours, and reads a tombstone as nobody's", async () => {
     const options = { socketPath: server.socketPath, secret: SECRET };
     stock = await serveStock({ ...options, prefix: "session:", name: "sid" });
     const { urls } = await instances({});

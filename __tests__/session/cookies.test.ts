@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { SessionOptions } from "express-redis-kit";
+import type { KitEvents, SessionOptions } from "express-redis-kit";
 import request from "supertest";
 import { makeKit, serve } from "../support/kit.ts";
 import { startRedis } from "../support/redis-server.ts";
@@ -93,6 +93,33 @@ describe("the session cookie", () => {
     const [cookie] = cookiesOf(await request(old).post("/set").send({ a: 1 }));
     const read = await request(both).get("/").set("Cookie", cookie!.split(";")[0]!);
     expect(read.body.data).toEqual({ a: 1 });
+    // And is sent again, signed with the first, once.
+    const [resigned] = cookiesOf(read);
+    expect(resigned).not.toBe(cookie);
+    expect(resigned!.split(".")[0]).toBe(cookie!.split(".")[0]);
+    const again = await request(both).get("/").set("Cookie", resigned!.split(";")[0]!);
+    expect([again.body.data, cookiesOf(again)]).toEqual([{ a: 1 }, []]);
+    const retired = createSessionApp(kit, { secret: "new" });
+    const late = await request(retired).get("/").set("Cookie", cookie!.split(";")[0]!);
+    expect(late.body.data).toEqual({});
+  });
+
+  it("tells once of an address that forges them, and of one that sends unknown ones", async () => {
+    const kit = makeKit();
+    const told: KitEvents["suspicious"][] = [];
+    kit.on("suspicious", (detail) => void told.push(detail));
+    const suspicious = { forgedCookies: 3, unknownSessions: 2 };
+    const app = createSessionApp(kit, { secret: "s", suspicious });
+    const [cookie] = cookiesOf(await request(app).post("/set").send({ a: 1 }));
+    const good = cookie!.split(";")[0]!;
+    for (let n = 0; n < 5; n++) await request(app).get("/").set("Cookie", good.slice(0, -2));
+    await request(app).post("/destroy").set("Cookie", good);
+    for (let n = 0; n < 5; n++) await request(app).get("/").set("Cookie", good);
+    await request(app).get("/").set("Cookie", "sid=x");
+    expect(told).toEqual([
+      { reason: "forged-cookies", address: "127.0.0.1", count: 3 },
+      { reason: "unknown-sessions", address: "127.0.0.1", count: 2 },
+    ]);
   });
 
   it.each<[SessionOptions, string]>([
@@ -108,6 +135,7 @@ describe("the session cookie", () => {
     [{ cookie: { maxAge: -1 } }, "INVALID_OPTION"],
     [{ idle: "2d", absolute: "1d" }, "INVALID_OPTION"],
     [{ idle: "soon" }, "INVALID_DURATION"],
+    [{ suspicious: { forgedCookies: 0 } }, "INVALID_OPTION"],
     [{ concurrent: 0 }, "INVALID_OPTION"],
     [{ concurrent: 1.5 }, "INVALID_OPTION"],
     [{ whenFull: "drop" as never }, "INVALID_OPTION"],

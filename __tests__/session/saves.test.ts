@@ -56,6 +56,30 @@ describeBackends("saving a session", (backend) => {
     expect((await browser.get("/")).body.data).toEqual({ b: { deep: 2 } });
   });
 
+  it("reports by an event what two requests changed within one key, by name only", async () => {
+    const { kit, app } = start();
+    const conflicts: KitEvents["session-conflict"][] = [];
+    kit.on("session-conflict", (detail) => void conflicts.push(detail));
+    const loaded = createGate(2);
+    app.post("/add/:item", async (req, res) => {
+      const { cart } = req.session as unknown as { cart: string[] };
+      await loaded();
+      cart.push(req.params.item);
+      res.json("ok");
+    });
+    const browser = request.agent(await serve(app));
+    await browser.post("/login").send({ user: "7" });
+    await browser.post("/set").send({ cart: [] });
+    await Promise.all([browser.post("/add/a"), browser.post("/add/b")]);
+    expect(conflicts).toEqual([{ userId: "7", keys: ["cart"] }]);
+    const { cart } = (await browser.get("/")).body.data as { cart: string[] };
+    expect(cart).toHaveLength(1);
+    // The same change twice is no conflict.
+    const together = [browser.post("/together/a"), browser.post("/together/a")];
+    await Promise.all(together);
+    expect(conflicts).toHaveLength(1);
+  });
+
   it("never undoes a logout that came during a slow write, 50 of 50", async () => {
     const { kit, app } = start();
     const reports: KitEvents["redis-error"][] = [];

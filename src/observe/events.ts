@@ -25,7 +25,7 @@ export interface LimitedEvent {
   denied?: true;
 }
 
-/** Sign-ins look like an attack. */
+/** Sign-ins, or session cookies, look like an attack. */
 export type SuspiciousEvent =
   | {
       /** Many addresses failed to sign in to one account. */
@@ -45,6 +45,17 @@ export type SuspiciousEvent =
       /** The address, as it is counted. */
       address: string;
       /** So many accounts. */
+      count: number;
+    }
+  | {
+      /**
+       * One address sent many session cookies with a wrong signature, or many good ones of sessions
+       * that are not there.
+       */
+      reason: "forged-cookies" | "unknown-sessions";
+      /** The address, as it is counted. */
+      address: string;
+      /** So many cookies. */
       count: number;
     };
 
@@ -98,7 +109,7 @@ export interface KitEvents {
   connection: ConnectionState;
   /** An identity was refused for the first time in a window. */
   limited: LimitedEvent;
-  /** Sign-ins look like an attack. */
+  /** Sign-ins, or session cookies, look like an attack. */
   suspicious: SuspiciousEvent;
   /** A session was signed in. */
   login: LoginEvent;

@@ -5,7 +5,12 @@ import type { Store } from "express-session";
 import onHeaders from "on-headers";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import { markSessionFromCookie, type Middleware } from "../request.ts";
+import {
+  addressIdentity,
+  clientAddress,
+  markSessionFromCookie,
+  type Middleware,
+} from "../request.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
 import { createCookie } from "./cookie.ts";
 import { namedSession } from "./cookie-in.ts";
@@ -26,6 +31,7 @@ import { sessionOver } from "./own-store.ts";
 import { isSecureRequest, isWithinPath } from "./sendable.ts";
 import { findState, type SessionState, setState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
+import { type CookieSuspicion, createCookieSuspicion } from "./suspicion.ts";
 
 type Next = (error?: unknown) => void;
 
@@ -73,6 +79,9 @@ export function createSession(
     const store = new KitSessionStore(context, plan);
     store.generate = generateBy(plan);
     mountedOf(context).push({ plan, ledger: store.ledger });
+    const suspect = createCookieSuspicion(plan.suspicious, context.events);
+    const seeCookie = (reason: CookieSuspicion, request: IncomingMessage): void =>
+      suspect(reason, () => addressIdentity(clientAddress(request, plan.trust)));
 
     return function session(incoming, response, next) {
       const request = incoming as SessionRequest;
@@ -81,7 +90,8 @@ export function createSession(
         if (earlier && earlier.kit !== context) context.notices.add(TWO_KITS);
         return next();
       }
-      const { id, mustReissue } = namedSession(request, plan);
+      const { id, mustReissue, isForged } = namedSession(request, plan);
+      if (isForged) seeCookie("forged-cookies", request);
       const state: SessionState = {
         kit: context,
         store,
@@ -105,7 +115,7 @@ export function createSession(
         store.generate(request);
         return next();
       }
-      void open(store, request, state, id, next);
+      void open(store, request, state, id, next, seeCookie);
     };
   };
 }
@@ -117,6 +127,7 @@ async function open(
   state: SessionState,
   id: string,
   next: Next,
+  seeCookie: (reason: CookieSuspicion, request: IncomingMessage) => void,
 ): Promise<void> {
   try {
     const reading = await store.read(id);
@@ -127,6 +138,7 @@ async function open(
     } else {
       state.isCookieStale = true;
       if (reading.kind === "ended") state.ended = reading.ended;
+      else seeCookie("unknown-sessions", request);
       store.generate(request);
     }
   } catch (error) {

@@ -17,6 +17,11 @@ import {
 } from "../validate.ts";
 import { type CookiePlan, planCookie } from "./cookie-options.ts";
 import type { LedgerOptions } from "./ledger.ts";
+import {
+  type CookieSuspicionOptions,
+  type CookieThresholds,
+  parseCookieSuspicion,
+} from "./suspicion.ts";
 import { standardUser, textualUser, type UserOf } from "./record.ts";
 
 /** express-session's options that keep their names and meaning. */
@@ -58,6 +63,8 @@ export interface SessionOptions extends Partial<Pick<ShellOptions, Kept>> {
   adopt?: AdoptOptions;
   /** A store of one's own, in place of Redis. There is no guard then. */
   store?: Store;
+  /** When the event `suspicious` tells of an address that sends forged or unknown cookies; `false` for never. */
+  suspicious?: CookieSuspicionOptions | false;
   /** Takes over a request whose session was ended elsewhere. Default: it goes on as anonymous. */
   onEnded?: (
     request: Request,
@@ -80,6 +87,7 @@ export interface SessionPlan extends LedgerOptions {
   /** `unset: 'destroy'`. */
   readonly isUnsetDestroyed: boolean;
   readonly adoptCookie: string | undefined;
+  readonly suspicious: CookieThresholds | undefined;
   readonly onEnded: SessionOptions["onEnded"];
 }
 
@@ -100,6 +108,7 @@ const KNOWN: readonly (keyof SessionOptions)[] = [
   "adopt",
   "store",
   "user",
+  "suspicious",
   "onEnded",
 ];
 
@@ -133,6 +142,7 @@ export function planSession(
     rolling: options.rolling === true,
     isUnsetDestroyed: options.unset === "destroy",
     adoptCookie: parseAdopt(options.adopt).cookie,
+    suspicious: parseCookieSuspicion(options.suspicious),
     onEnded: options.onEnded,
   });
 }
