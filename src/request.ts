@@ -89,11 +89,11 @@ export function originalUrl(request: KnownRequest): string {
   return request.originalUrl ?? request.url ?? "/";
 }
 
-const SESSION_FROM_COOKIE = Symbol.for("express-redis-kit.session-from-cookie");
+const SESSION_FROM_COOKIE: unique symbol = Symbol.for("express-redis-kit.session-from-cookie");
 
 /** Remembers that this request's session was found through its cookie. */
 export function markSessionFromCookie(request: IncomingMessage): void {
-  Object.defineProperty(request, SESSION_FROM_COOKIE, { value: true, configurable: true });
+  (request as IncomingMessage & { [SESSION_FROM_COOKIE]?: true })[SESSION_FROM_COOKIE] = true;
 }
 
 /** Whether this request's session was found through its cookie. */

@@ -3,6 +3,7 @@ import type { KitEvents } from "express-redis-kit";
 import request from "supertest";
 import { describeBackends } from "../support/backends.ts";
 import { makeKit } from "../support/kit.ts";
+import { until } from "../support/redis-server.ts";
 import { createSessionApp } from "../support/session-actions.ts";
 
 describeBackends("login() and logout()", (backend) => {
@@ -53,6 +54,7 @@ describeBackends("login() and logout()", (backend) => {
     kit.on("session-ended", (event) => void ended.push(event));
     await agent().post("/login").send({ user: "7" });
     await agent().post("/login").send({ user: "7" });
+    await until(() => logins.length === 2, "both are told");
     expect(logins).toEqual([
       { userId: "7", ended: 0 },
       { userId: "7", ended: 1 },

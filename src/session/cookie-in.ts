@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { parse } from "cookie";
 import type { SessionPlan } from "./options.ts";
-import { type Signed, unsign } from "./signature.ts";
+import type { Signed } from "./signature.ts";
 
 /** What the cookies say. */
 export interface NamedSession {
@@ -19,19 +19,19 @@ const NOBODY: NamedSession = { id: undefined, mustReissue: false, isForged: fals
 /** Reads our cookie; where it is absent, the one of the library whose sessions are taken over. */
 export function namedSession(
   request: IncomingMessage,
-  { name, adoptCookie, secrets }: Pick<SessionPlan, "name" | "adoptCookie" | "secrets">,
+  { name, adoptCookie, unsign }: Pick<SessionPlan, "name" | "adoptCookie" | "unsign">,
 ): NamedSession {
   const header = request.headers.cookie;
   if (header === undefined) return NOBODY;
   const cookies = parse(header);
   const value = unquoted(cookies[name]);
   if (value !== undefined) {
-    const signed = unsign(value, secrets);
+    const signed = unsign(value);
     if (signed) return named(signed, signed.secret > 0);
     return { ...NOBODY, isForged: value.startsWith("s:") };
   }
   const former = adoptCookie === undefined ? undefined : unquoted(cookies[adoptCookie]);
-  const signed = former === undefined ? undefined : unsign(former, secrets);
+  const signed = former === undefined ? undefined : unsign(former);
   return signed ? named(signed, true) : NOBODY;
 }
 

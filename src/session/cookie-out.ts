@@ -1,8 +1,7 @@
 /** The session's line in Set-Cookie: decided when the header leaves, by what is stored then. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { printCookie } from "./cookie.ts";
-import { factsOf } from "./facts.ts";
-import type { LiveSession, SessionRequest } from "./live-session.ts";
+import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { isSecureRequest } from "./sendable.ts";
 import { sign } from "./signature.ts";
 import type { SessionState } from "./state.ts";
@@ -45,24 +44,11 @@ function isStale({ session, sessionID }: SessionRequest, state: SessionState): b
   return session !== undefined && session !== null && sessionID !== state.cookieId;
 }
 
-/**
- * Writes the line: the session's id, or that the client's cookie is over.
- *
- * @param report is told of cookie options of the session's own that make no cookie
- */
-export function writeCookie(
-  request: SessionRequest,
-  state: SessionState,
-  report: (error: unknown) => void,
-): void {
+/** Writes the line: the session's id, or that the client's cookie is over. */
+export function writeCookie(request: SessionRequest, state: SessionState): void {
   if (state.isRefused) return;
   const { plan, response } = state;
-  let line: string | undefined;
-  try {
-    line = issue(request, state);
-  } catch (error) {
-    return report(error);
-  }
+  const line = issue(request, state);
   if (line === undefined && !isStale(request, state)) return;
   const lines = setCookies(response);
   // What the application says of a cookie, to clear it for example, stays.

@@ -19,13 +19,9 @@ export interface Facts {
   writing: Promise<void> | undefined;
 }
 
-const FACTS = new WeakMap<object, Facts>();
-
-/** The facts of a session object, to be read and changed. */
-export function factsOf(session: object): Facts {
-  const known = FACTS.get(session);
-  if (known) return known;
-  const facts: Facts = {
+/** What is known of a session object that has just been made. */
+export function newFacts(): Facts {
+  return {
     stored: undefined,
     print: undefined,
     isLoaded: false,
@@ -34,6 +30,4 @@ export function factsOf(session: object): Facts {
     isWritten: false,
     writing: undefined,
   };
-  FACTS.set(session, facts);
-  return facts;
 }

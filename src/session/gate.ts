@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { problemBody } from "../problem.ts";
 import type { Below, Gate } from "./hold-back.ts";
+import { writeCookie } from "./cookie-out.ts";
 import type { SessionRequest } from "./live-session.ts";
 import { reporter } from "./records.ts";
 import type { SessionState } from "./state.ts";
@@ -38,47 +39,68 @@ function answerError(
   below.end.call(response, request.method === "HEAD" ? undefined : body);
 }
 
-/**
- * @param next is told, outside of production, of a save that failed by a mistake in the application.
- * Not of one that Redis failed: Express answers an error that comes after the answer by destroying the
- * socket, which costs the client the answers to its next requests.
- */
-export function createGate(
-  context: Context,
-  store: KitSessionStore,
-  request: SessionRequest,
-  state: SessionState,
-  next: (error: unknown) => void,
-): Gate {
-  const tell = (error: unknown): void => {
-    reporter(context)("saving a session")(error);
-    const isMistake = !(error instanceof KitError) || error.status !== 503;
-    if (isMistake && context.config.environment !== "production")
-      state.response.once("close", () => next(error));
-  };
-  /** With `unset: 'destroy'`: once. */
-  const unset = (): Promise<void> | undefined => {
-    const { sessionID } = request;
-    const isDue = state.plan.isUnsetDestroyed && typeof sessionID === "string";
-    if (!isDue || state.isCookieStale) return undefined;
-    state.isCookieStale = true;
-    return store.destroy(sessionID);
-  };
-  const wait = (): Promise<void> | undefined => {
-    const { session, sessionID } = request;
-    if (session === undefined || session === null) return unset();
-    if (typeof sessionID !== "string" || !store.writer.isDue(session)) return undefined;
+/** Of one request. */
+export class SessionGate implements Gate {
+  readonly #context: Context;
+  readonly #store: KitSessionStore;
+  readonly #request: SessionRequest;
+  readonly #state: SessionState;
+  readonly #next: (error: unknown) => void;
+
+  /**
+   * @param next is told, outside of production, of a save that failed by a mistake in the application.
+   * Not of one that Redis failed: Express answers an error that comes after the answer by destroying
+   * the socket, which costs the client the answers to its next requests.
+   */
+  constructor(
+    context: Context,
+    store: KitSessionStore,
+    request: SessionRequest,
+    state: SessionState,
+    next: (error: unknown) => void,
+  ) {
+    this.#context = context;
+    this.#store = store;
+    this.#request = request;
+    this.#state = state;
+    this.#next = next;
+  }
+
+  work(): Promise<void> | undefined {
+    const { session, sessionID } = this.#request;
+    if (session === undefined || session === null) return this.#unset();
+    if (typeof sessionID !== "string" || !this.#store.writer.isDue(session)) return undefined;
     session.touch();
-    return store.writer.save(sessionID, session);
-  };
-  return {
-    beforeHeader: wait,
-    beforeEnd: wait,
-    answerInstead: (error, below) => {
-      state.isRefused = true;
-      tell(error);
-      answerError(request, state, error, below);
-    },
-    report: tell,
-  };
+    return this.#store.writer.save(sessionID, session);
+  }
+
+  /** With `unset: 'destroy'`: once. */
+  #unset(): Promise<void> | undefined {
+    const { sessionID } = this.#request;
+    const isDue = this.#state.plan.isUnsetDestroyed && typeof sessionID === "string";
+    if (!isDue || this.#state.isCookieStale) return undefined;
+    this.#state.isCookieStale = true;
+    return this.#store.destroy(sessionID);
+  }
+
+  onHeader(): void {
+    try {
+      writeCookie(this.#request, this.#state);
+    } catch (error) {
+      this.report(error); // Of cookie options of the session's own that make no cookie.
+    }
+  }
+
+  answerInstead(error: unknown, below: Below): void {
+    this.#state.isRefused = true;
+    this.report(error);
+    answerError(this.#request, this.#state, error, below);
+  }
+
+  report(error: unknown): void {
+    reporter(this.#context)("saving a session")(error);
+    const isMistake = !(error instanceof KitError) || error.status !== 503;
+    if (isMistake && this.#context.config.environment !== "production")
+      this.#state.response.once("close", () => this.#next(error));
+  }
 }

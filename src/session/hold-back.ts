@@ -4,14 +4,14 @@ import { freezeHeader, guardSocket, isBody, lateWrite } from "../held-response.t
 
 /** Asked before bytes leave. */
 export interface Gate {
-  /** What the header has to wait for; undefined where it may leave at once. */
-  beforeHeader: () => Promise<void> | undefined;
-  /** What the end has to wait for; undefined where it may leave at once. */
-  beforeEnd: () => Promise<void> | undefined;
+  /** What header and end have to wait for; undefined where they may leave at once. */
+  work(): Promise<void> | undefined;
+  /** The header is about to leave. */
+  onHeader(): void;
   /** The wait failed before the header left. Answers with `below`, in place of all that was held. */
-  answerInstead: (error: unknown, below: Below) => void;
+  answerInstead(error: unknown, below: Below): void;
   /** The wait failed after the header left. */
-  report: (error: unknown) => void;
+  report(error: unknown): void;
 }
 
 type Call = (...args: unknown[]) => unknown;
@@ -52,7 +52,7 @@ class HeldAnswer {
   async wait(first: Promise<void>): Promise<{ readonly error: unknown } | undefined> {
     try {
       await first;
-      if (this.#isEnded) await this.#gate.beforeEnd();
+      if (this.#isEnded) await this.#gate.work();
       return undefined;
     } catch (error) {
       return { error };
@@ -107,65 +107,107 @@ function callBack(args: readonly unknown[]): void {
   if (callback) queueMicrotask(() => callback());
 }
 
-/** Wraps a response's calls. To be called before anything that is mounted later wraps them, too. */
-export function holdBack(response: ServerResponse, gate: Gate): void {
-  const { writeHead, write, end, flushHeaders } = response as unknown as Record<Name, Call>;
-  const below: Below = { writeHead, write, end, flushHeaders };
-  let held: HeldAnswer | undefined;
-  let isDiscarding = false;
-  let isPassing = false;
-  let isEnded = false;
+/** Sits between a response's calls and what is below them. */
+class Held {
+  readonly #response: ServerResponse;
+  readonly #gate: Gate;
+  readonly #below: Below;
+  #answer: HeldAnswer | undefined;
+  #isDiscarding = false;
+  #isPassing = false;
+  #isEnded = false;
 
-  const pass = (name: Name, args: unknown[]): unknown => {
-    isPassing = true;
+  constructor(response: ServerResponse, gate: Gate) {
+    const { writeHead, write, end, flushHeaders } = response as unknown as Record<Name, Call>;
+    this.#response = response;
+    this.#gate = gate;
+    this.#below = { writeHead, write, end, flushHeaders };
+  }
+
+  give(name: Name, args: unknown[]): unknown {
+    // Node's `write` and `end` call `writeHead` themselves; what it would wait for is stored by then.
+    if (this.#isPassing) return this.#call(name, args);
+    if (this.#isDiscarding) return discard(this.#response, name, args);
+    if ((name === "write" || name === "end") && !isBody(args[0])) return this.#pass(name, args);
+    if (this.#answer) return this.#answer.take(name, args);
+    const isEnd = name === "end";
+    if (isEnd && this.#isEnded) return this.#response;
+    this.#isEnded ||= isEnd;
+    const work = isEnd || !this.#response.headersSent ? this.#gate.work() : undefined;
+    if (work === undefined) return this.#pass(name, args);
+    this.#answer = new HeldAnswer(this.#response, this.#gate);
+    void this.#hold(this.#answer, work);
+    return this.#answer.take(name, args);
+  }
+
+  #pass = (name: Name, args: unknown[]): unknown => {
+    this.#isPassing = true;
     try {
-      return below[name].apply(response, args);
+      return this.#call(name, args);
     } finally {
-      isPassing = false;
+      this.#isPassing = false;
     }
   };
-  const hold = async (answer: HeldAnswer, first: Promise<void>): Promise<void> => {
+
+  #call(name: Name, args: unknown[]): unknown {
+    if (name !== "writeHead" || this.#response.headersSent)
+      return this.#below[name].apply(this.#response, args);
+    const status = takeFields(this.#response, args);
+    this.#gate.onHeader();
+    return this.#below.writeHead.apply(this.#response, status);
+  }
+
+  async #hold(answer: HeldAnswer, first: Promise<void>): Promise<void> {
     const failure = await answer.wait(first);
-    held = undefined;
-    if (failure && !response.headersSent) {
-      isDiscarding = true;
+    this.#answer = undefined;
+    if (failure && !this.#response.headersSent) {
+      this.#isDiscarding = true;
       answer.discard();
-      gate.answerInstead(failure.error, below);
+      this.#gate.answerInstead(failure.error, this.#below);
       return;
     }
-    if (failure) gate.report(failure.error);
+    if (failure) this.#gate.report(failure.error);
     try {
-      answer.release(pass);
+      answer.release(this.#pass);
     } catch (error) {
       // What Node would have thrown at the call, had it not been held.
-      gate.report(error);
-      response.destroy();
+      this.#gate.report(error);
+      this.#response.destroy();
     }
-  };
-  const give = (name: Name, args: unknown[]): unknown => {
-    // Node's `write` and `end` call `writeHead` themselves; what it would wait for is stored by then.
-    if (isPassing) return below[name].apply(response, args);
-    if (isDiscarding) return discard(response, name, args);
-    if ((name === "write" || name === "end") && !isBody(args[0])) return pass(name, args);
-    if (held) return held.take(name, args);
-    if (name === "end") {
-      if (isEnded) return response;
-      isEnded = true;
-    }
-    const work = name === "end" ? gate.beforeEnd() : waitOfHeader();
-    if (work === undefined) return pass(name, args);
-    held = new HeldAnswer(response, gate);
-    void hold(held, work);
-    return held.take(name, args);
-  };
-  const waitOfHeader = () => (response.headersSent ? undefined : gate.beforeHeader());
+  }
+}
 
-  Object.assign(response, {
-    writeHead: (...args: unknown[]) => give("writeHead", args),
-    write: (...args: unknown[]) => give("write", args),
-    end: (...args: unknown[]) => give("end", args),
-    flushHeaders: (...args: unknown[]) => give("flushHeaders", args),
-  });
+/**
+ * Sets the fields that were passed to `writeHead`, in any of Node's forms, so that `onHeader` sees them;
+ * answers what is left to pass.
+ */
+function takeFields(response: ServerResponse, args: unknown[]): unknown[] {
+  const fields = args[typeof args[1] === "string" ? 2 : 1];
+  if (typeof fields !== "object" || fields === null) return args;
+  if (!Array.isArray(fields)) {
+    for (const [name, value] of Object.entries(fields))
+      if (name) response.setHeader(name, value as string);
+  } else {
+    const isFlat = !Array.isArray(fields[0]);
+    const pairs = isFlat ? pairsOf(fields as string[]) : (fields as [string, string][]);
+    for (const [name] of pairs) response.removeHeader(name);
+    for (const [name, value] of pairs) response.appendHeader(name, value);
+  }
+  return typeof args[1] === "string" ? args.slice(0, 2) : args.slice(0, 1);
+}
+
+function pairsOf(flat: readonly string[]): [string, string][] {
+  return flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1]!]] : []));
+}
+
+/** Wraps a response's calls. To be called before anything that is mounted later wraps them, too. */
+export function holdBack(response: ServerResponse, gate: Gate): void {
+  const held = new Held(response, gate);
+  const wrapped = response as unknown as Record<Name, Call>;
+  wrapped.writeHead = (...args) => held.give("writeHead", args);
+  wrapped.write = (...args) => held.give("write", args);
+  wrapped.end = (...args) => held.give("end", args);
+  wrapped.flushHeaders = (...args) => held.give("flushHeaders", args);
 }
 
 /** A call of someone whose answer was dropped. */

@@ -14,6 +14,7 @@ import {
   ownLifetime,
   type SessionEnded,
   type SessionJson,
+  type StoredRecord,
   type UserOf,
 } from "./record.ts";
 import { createRecords, type Records, type RecordsOptions, reporter } from "./records.ts";
@@ -114,9 +115,13 @@ export class Ledger {
       this.records.textOf(id),
       guess === undefined ? undefined : this.fence.admits(guess, id),
     ]);
-    const held = await this.#takeOver(id, text);
-    if (held === null) return { kind: "absent" };
-    const record = decode(held);
+    let held = text;
+    let record = text === null ? undefined : decode(text);
+    if (this.#isForeign(record)) {
+      held = await this.#adopt(id, text);
+      record = held === null ? undefined : decode(held);
+    }
+    if (held === null || record === undefined) return { kind: "absent" };
     if (record.kind === "ended") return record;
     if (record.kind === "corrupt") return this.#dropCorrupt(id);
     const { data, mark = { v: 1, created: Date.now() } } = record;
@@ -132,7 +137,7 @@ export class Ledger {
       const isKnown = user === guess && held === text;
       const isAdmitted = isKnown ? isGuessAdmitted === true : await this.#admits(user, id, mark);
       if (!isAdmitted) return this.#ended(user);
-      this.#users.set(id, user);
+      if (user !== guess) this.#users.set(id, user);
     }
     // The key's TTL is the expiry; what the JSON says of it was true when it was last written.
     const lifetime = ownLifetime(data.cookie);
@@ -145,13 +150,10 @@ export class Ledger {
     return { kind: "ended", ended: { reason, at: Date.now() } };
   }
 
-  /** What stands in the key once a session without a mark was taken over. */
-  #takeOver(id: string, text: string | null): string | null | Promise<string | null> {
-    if (text === null)
-      return this.#options.adoptPrefix === undefined ? null : this.#adopt(id, null);
-    const record = decode(text);
-    const isForeign = record.kind === "live" && record.mark === undefined;
-    return isForeign ? this.#adopt(id, text) : text;
+  /** Whether another library wrote the session, or may have, where there is none of ours. */
+  #isForeign(record: StoredRecord | undefined): boolean {
+    if (record === undefined) return this.#options.adoptPrefix !== undefined;
+    return record.kind === "live" && record.mark === undefined;
   }
 
   /** Another request may have marked the session as its own to claim, and be about to. */

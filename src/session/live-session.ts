@@ -1,6 +1,7 @@
 /** `req.session`: express-session's Session, of a request that knows more of it. */
 import type { IncomingMessage } from "node:http";
 import expressSession, { type Session, type SessionData } from "express-session";
+import { type Facts, newFacts } from "./facts.ts";
 import { findState } from "./state.ts";
 
 /** express-session's Session, with the request that it carries and the type does not show. */
@@ -26,11 +27,30 @@ interface ShellSession {
 const Base: new (request: IncomingMessage, data?: object) => ShellSession =
   expressSession.Session as never;
 
-/** Tells its request when it is destroyed. */
+/** Of session objects that express-session made: under `sessionStore()`, a new one is. */
+const FACTS = new WeakMap<object, Facts>();
+
+/** Carries its {@link Facts}, and tells its request when it is destroyed. */
 export class KitSession extends Base {
+  /** Here, not in the WeakMap: those with an entry for each request are work for the garbage collector. */
+  readonly #facts: Facts = newFacts();
+
+  /** The facts of any session object, to be read and changed. */
+  static factsOf(session: object): Facts {
+    if (#facts in session) return session.#facts;
+    const facts = FACTS.get(session) ?? newFacts();
+    FACTS.set(session, facts);
+    return facts;
+  }
+
   override destroy(callback: (error: unknown) => void): unknown {
     const state = findState(this.req);
     if (state?.cookieId === this.id) state.isCookieStale = true;
     return super.destroy(callback);
   }
+}
+
+/** See {@link KitSession.factsOf}. */
+export function factsOf(session: object): Facts {
+  return KitSession.factsOf(session);
 }

@@ -2,7 +2,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Request, Response } from "express";
 import type { Store } from "express-session";
-import onHeaders from "on-headers";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import {
@@ -14,8 +13,7 @@ import {
 import { checkOptions, parseFunction } from "../validate.ts";
 import { createCookie } from "./cookie.ts";
 import { namedSession } from "./cookie-in.ts";
-import { writeCookie } from "./cookie-out.ts";
-import { createGate } from "./gate.ts";
+import { SessionGate } from "./gate.ts";
 import { holdBack } from "./hold-back.ts";
 import { mountedOf } from "./mounted.ts";
 import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
@@ -108,9 +106,7 @@ export function createSession(
       // One whose cookie's path does not match leaves the request to the next.
       if (!isWithinPath(request, plan.cookieOf(request).path)) return next();
       request.sessionStore = store;
-      const gate = createGate(context, store, request, state, next);
-      onHeaders(response, () => writeCookie(request, state, gate.report));
-      holdBack(response, gate);
+      holdBack(response, new SessionGate(context, store, request, state, next));
       if (id === undefined) {
         store.generate(request);
         return next();
@@ -130,11 +126,11 @@ async function open(
   seeCookie: (reason: CookieSuspicion, request: IncomingMessage) => void,
 ): Promise<void> {
   try {
-    const reading = await store.read(id);
+    const reading = await store.ledger.read(id);
     if (reading.kind === "live") {
       request.sessionID = id;
       markSessionFromCookie(request);
-      store.createSession(request as never, reading.data as never);
+      store.inflate(request, reading.data, reading.stored);
     } else {
       state.isCookieStale = true;
       if (reading.kind === "ended") state.ended = reading.ended;

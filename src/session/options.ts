@@ -22,6 +22,7 @@ import {
   type CookieThresholds,
   parseCookieSuspicion,
 } from "./suspicion.ts";
+import { createUnsign, type Signed } from "./signature.ts";
 import { standardUser, textualUser, type UserOf } from "./record.ts";
 
 /** express-session's options that keep their names and meaning. */
@@ -79,6 +80,8 @@ export interface SessionPlan extends LedgerOptions {
   readonly cookieOf: CookiePlan;
   /** The first signs, all verify. */
   readonly secrets: readonly string[];
+  /** The id in a cookie's value, where one of the secrets signed it. */
+  readonly unsign: (value: string) => Signed | undefined;
   readonly genid: (request: IncomingMessage) => string;
   readonly proxy: boolean | undefined;
   /** The kit's `trustProxy`, for requests without Express. */
@@ -130,11 +133,13 @@ export function planSession(
   const { of: cookieOf, fixed } = planCookie(name, options.cookie, isProduction);
   const ledger = planLedger(options);
   checkMaxAge(fixed?.maxAge, ledger.absolute);
+  const secrets = secretsOf(options, config, makeSecret);
   return Object.freeze({
     ...ledger,
     name,
     cookieOf,
-    secrets: secretsOf(options, config, makeSecret),
+    secrets,
+    unsign: createUnsign(secrets),
     genid: (options.genid as SessionPlan["genid"] | undefined) ?? createSessionId,
     dropsBlank: options.saveUninitialized !== true,
     proxy: options.proxy,

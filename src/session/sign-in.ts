@@ -1,6 +1,5 @@
 /** Signs requests in and out: a new id at every sign-in, and the old one's end. */
 import type { IncomingMessage } from "node:http";
-import { factsOf } from "./facts.ts";
 import {
   guardUnreachable,
   isOfSignIn,
@@ -9,7 +8,7 @@ import {
   userNotFound,
 } from "./failures.ts";
 import type { Ledger, LedgerOptions } from "./ledger.ts";
-import type { LiveSession, SessionRequest } from "./live-session.ts";
+import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { fingerprint, toJson } from "./record.ts";
 import { findState } from "./state.ts";
 import type { Generate, Writer } from "./writer.ts";

@@ -1,5 +1,6 @@
 /** A cookie's value as express-session signs it: `s:`, the id, a dot, and an HMAC of it in base64. */
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { LRUCache } from "lru-cache";
 
 function signatureOf(id: string, secret: string): string {
   return createHmac("sha256", secret).update(id).digest("base64").replace(/=+$/, "");
@@ -16,6 +17,21 @@ export interface Signed {
   /** Which of the secrets made it; 0 is the current one. */
   readonly secret: number;
 }
+
+/** Makes what checks the cookies of one `session()`, and remembers those that were good: an HMAC costs more than all else of a read. */
+export function createUnsign(secrets: readonly string[]): (value: string) => Signed | undefined {
+  const good = new LRUCache<string, Signed>({ max: MOST_REMEMBERED });
+  return (value) => {
+    const known = good.get(value);
+    if (known) return known;
+    const signed = unsign(value, secrets);
+    if (signed) good.set(value, signed);
+    return signed;
+  };
+}
+
+/** Cookies that a process remembers to be good. */
+const MOST_REMEMBERED = 10_000;
 
 /** The id in a cookie's value; undefined where none of the secrets signed it. */
 export function unsign(value: string, secrets: readonly string[]): Signed | undefined {

@@ -39,7 +39,7 @@ type Carrier = IncomingMessage & { [STATE]?: SessionState };
 
 /** Hangs the state onto its request. */
 export function setState(request: IncomingMessage, state: SessionState): void {
-  Object.defineProperty(request, STATE, { value: state, configurable: true });
+  (request as Carrier)[STATE] = state;
 }
 
 /** The state of a request that went through `session()`. */

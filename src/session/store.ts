@@ -5,11 +5,10 @@ import type { Session, SessionData } from "express-session";
 import { LRUCache } from "lru-cache";
 import type { Context } from "../context.ts";
 import { createCookie } from "./cookie.ts";
-import { factsOf } from "./facts.ts";
 import { notSignedIn } from "./failures.ts";
-import { Ledger, type LedgerOptions, type Reading } from "./ledger.ts";
+import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./listing.ts";
-import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
+import { factsOf, KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { fingerprint, ownLifetime, type SessionJson } from "./record.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { findState } from "./state.ts";
@@ -60,30 +59,32 @@ export class KitSessionStore extends RedisStore {
   }
 
   async #read(id: string): Promise<SessionJson | null> {
-    const reading = await this.read(id);
-    return reading.kind === "live" ? reading.data : null;
-  }
-
-  /** As `get`, with the reason where there is no session. */
-  async read(id: string): Promise<Reading> {
     const reading = await this.ledger.read(id);
-    if (reading.kind === "live") factsOf(reading.data).stored = reading.stored;
-    return reading;
+    if (reading.kind !== "live") return null;
+    factsOf(reading.data).stored = reading.stored;
+    return reading.data;
   }
 
-  /** Makes `req.session` of what `get` answered. As express-session's, of a class of ours. */
+  /** Makes `req.session` of what `get` answered. */
   override createSession(request: never, data: SessionData): Session & SessionData {
-    const { stored } = factsOf(data);
-    const { expires, originalMaxAge } = data.cookie as SessionJson["cookie"];
-    const cookie = createCookie(data.cookie);
+    return this.inflate(request, data as never, factsOf(data).stored);
+  }
+
+  /** As express-session's `createSession`, of a class of ours. */
+  inflate(request: SessionRequest, data: SessionJson, stored: Stored | undefined): LiveSession {
+    const { expires, originalMaxAge } = data.cookie;
+    const cookie = createCookie(data.cookie as object);
     if (typeof expires === "string") cookie.expires = new Date(expires);
     cookie.originalMaxAge = originalMaxAge as number | null;
-    const session = new KitSession(request as SessionRequest, {
+    const session = new KitSession(request, {
       ...data,
       cookie,
     }) as unknown as LiveSession;
-    (request as SessionRequest).session = session;
-    Object.assign(factsOf(session), { stored, print: fingerprint(session), isLoaded: true });
+    request.session = session;
+    const facts = factsOf(session);
+    facts.stored = stored;
+    facts.print = fingerprint(session);
+    facts.isLoaded = true;
     return session;
   }
 

@@ -2,10 +2,9 @@
 import type { IncomingMessage } from "node:http";
 import type { Trust } from "../config/trust-proxy.ts";
 import { clientAddress } from "../request.ts";
-import { factsOf } from "./facts.ts";
 import { guardUnreachable, isOfSignIn } from "./failures.ts";
 import type { Client, Ledger, LedgerOptions } from "./ledger.ts";
-import type { LiveSession } from "./live-session.ts";
+import { factsOf, type LiveSession } from "./live-session.ts";
 import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./record.ts";
 import { checkReachable } from "./sendable.ts";
 import { parseUserId } from "./user-id.ts";
