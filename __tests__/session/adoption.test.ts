@@ -33,10 +33,10 @@ async function instances(
   return { urls: await Promise.all(urls), logins };
 }
 
-const cookieOf = (response: request.Response): string =>
-  ([response.headers["set-cookie"] ?? []].flat() as string[])
-    .map((line) => line.split(";", 1)[0])
-    .join("; ");
+const cookieOf = (response: request.Response): string => {
+  const lines: string[] = [response.headers["set-cookie"] ?? []].flat();
+  return lines.map((line) => line.split(";", 1)[0]).join("; ");
+};
 const me = async (url: string, cookie: string) => request(url).get("/me").set("Cookie", cookie);
 const login = async (url: string, user = "7") =>
   cookieOf(await request(url).post("/login").send({ user }).expect(200));
