@@ -1,83 +1,12 @@
 /** The example's page, as a person sees it: headless Chromium against a running example. */
-import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { startListening, stopExamples } from "../support/example.ts";
+import { describe, expect, it } from "@jest/globals";
+import type { Page } from "playwright-core";
+import { logIn, sees, usePage } from "../support/example-page.ts";
 import { until } from "../support/redis-server.ts";
 
-/** Chromium reports these on its console, though they are what the page asks for and shows. */
-const REFUSAL =
-  /^Failed to load resource: .* status of (?:401 .* \/(?:me|login)|429 .* \/(?:me|health))$/;
-
-function findChromium(): string {
-  const names = ["chromium", "chromium-browser", "google-chrome"];
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  const paths = names.flatMap((name) => folders.map((folder) => join(folder, name)));
-  const found = paths.find((path) => existsSync(path));
-  if (found === undefined) throw new Error(`None of ${names.join(", ")} is on PATH.`);
-  return found;
-}
-
-let browser: Browser;
-let url: string;
-let complaints: string[];
-let requests: string[];
-
-beforeAll(async () => {
-  browser = await chromium.launch({ executablePath: findChromium(), args: ["--no-sandbox"] });
-});
-// One example a test: the limit counts by address, and all pages here share one.
-beforeEach(async () => {
-  complaints = [];
-  requests = [];
-  ({ url } = await startListening({ SKIP_REDIS_WARNING: "true" }));
-});
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  await stopExamples();
-  // A violation of the Content-Security-Policy is a console error too.
-  assert.deepEqual(complaints, []);
-  const elsewhere = requests.filter((address) => !address.startsWith(`${url}/`));
-  assert.deepEqual(elsewhere, []);
-});
-afterAll(() => browser.close());
-
-/** The page in a browser of its own, once it knows that nobody is signed in. */
-async function open(options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(15_000);
-  const page = await context.newPage();
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => {
-    const isComplaint = ["error", "warning"].includes(message.type());
-    const complaint = `${message.text()} ${message.location().url.replace(url, "")}`;
-    if (isComplaint && !REFUSAL.test(complaint)) complaints.push(complaint);
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith("data:")) requests.push(request.url());
-  });
-  // Lets a test jump to the next poll; until then time passes as it always does.
-  await page.clock.install();
-  await page.goto(url);
-  await sees(page, "#who", "Not signed in");
-  return page;
-}
-
-/** Resolves once the element is visible and holds the text. */
-async function sees(page: Page, selector: string, text: string | RegExp): Promise<void> {
-  await page.locator(selector).filter({ hasText: text, visible: true }).waitFor();
-}
-
-async function logIn(page: Page, name = "demo", password = name): Promise<void> {
-  await page.locator("#username").fill(name);
-  await page.locator("#password").fill(password);
-  await page.locator("#login").click();
-}
+const { open, asked } = usePage();
 
 const remaining = async (page: Page) => Number(await page.locator("#limit-remaining").innerText());
-const asked = (path: string) => requests.filter((address) => address === url + path).length;
 
 /** Reads the settings; the badge, and the color beside it. */
 async function readSettings(page: Page): Promise<{ badge: string; color: string; status: string }> {

@@ -1,4 +1,4 @@
-/** Runs the example app as a user would: a child process on a free port, ended by pid. */
+/** Runs an example as a user would: a child process on a free port, ended by pid. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
@@ -27,9 +27,13 @@ export async function stopExamples(): Promise<void> {
   await Promise.all([...running].map((example) => example.stop()));
 }
 
-/** Starts the example with these variables on top of PATH and HOME; nothing else is inherited. */
-export function startExample(env: Record<string, string> = {}): Example {
-  const child = spawn(resolve(ROOT, "node_modules/.bin/tsx"), ["examples/basic/server.ts"], {
+/**
+ * Starts the example with these variables on top of PATH and HOME; nothing else is inherited.
+ *
+ * @param name its folder. Default: `basic`
+ */
+export function startExample(env: Record<string, string> = {}, name = "basic"): Example {
+  const child = spawn(resolve(ROOT, "node_modules/.bin/tsx"), [`examples/${name}/server.ts`], {
     cwd: ROOT,
     env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -64,8 +68,11 @@ export function startExample(env: Record<string, string> = {}): Example {
 }
 
 /** Starts the example and waits until it listens. */
-export async function startListening(env: Record<string, string> = {}): Promise<Example> {
-  const example = startExample(env);
+export async function startListening(
+  env: Record<string, string> = {},
+  name?: string,
+): Promise<Example> {
+  const example = startExample(env, name);
   await until(() => example.url !== "" || example.process.exitCode !== null, "the example listens");
   if (example.url === "") throw new Error(`The example ended: ${example.lines().join("\n")}`);
   return example;

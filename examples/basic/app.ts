@@ -10,6 +10,7 @@ import {
   rateLimit,
   security,
   session,
+  sessions,
 } from "express-redis-kit";
 import { findUser, readSettings, writeSettings } from "./data.ts";
 
@@ -40,6 +41,21 @@ function trustProxy(text: string | undefined): boolean | number | string {
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 
+/** Where a user sees the browsers that are signed in, and ends what is not theirs. */
+function addSessionRoutes(app: Express, most: number): void {
+  app.get("/sessions", requireUser, async (req, res) => {
+    res.json({ most, sessions: await sessions.list(req.session.userId!, req) });
+  });
+  app.delete("/sessions/:handle", requireUser, async (req, res) => {
+    const wasLive = await sessions.end(req.session.userId!, String(req.params["handle"]));
+    if (wasLive) res.sendStatus(204);
+    else res.status(404).json({ error: "no such session" });
+  });
+  app.post("/sessions/end-others", requireUser, async (req, res) => {
+    res.json({ ended: await sessions.endOthers(req) });
+  });
+}
+
 /** Makes the app. Configuration errors throw here, not in a request. */
 export function createApp(): Express {
   const app = express();
@@ -54,7 +70,9 @@ export function createApp(): Express {
   app.use(page, express.static(PUBLIC));
 
   app.use(rateLimit());
-  app.use(session());
+  // One live session a user is the kit's default; with more, a login too many ends the oldest.
+  const concurrent = Number(process.env["CONCURRENT"] || 1);
+  app.use(session({ concurrent }));
   app.use(express.json(), express.urlencoded({ extended: false }));
 
   app.post("/login", rateLimit("auth"), async (req, res) => {
@@ -73,6 +91,7 @@ export function createApp(): Express {
   app.get("/me", requireUser, (req, res) => {
     res.json({ user: req.session.userId });
   });
+  addSessionRoutes(app, concurrent);
 
   app.get(
     "/brands/:id/settings",

@@ -1,4 +1,6 @@
 /** Shows the kit at work: who is signed in, what is left of the limit, what the cache answered. */
+import { $, make } from "./dom.js";
+import { clearSessions, showSessions } from "./sessions.js";
 
 const POLL = 3000;
 const BURST = 10;
@@ -6,18 +8,9 @@ const SETTINGS = "/brands/456/settings";
 /** The bar of a read that took this long is as wide as the panel. */
 const FULL_BAR = 250;
 
-const $ = (id) => document.getElementById(id);
-
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
-}
-
 /**
  * Sends one request. `anonymous` leaves the cookie out: the first answer to an ended session clears
- * its cookie, and only /me and the PUT say why, so no other request may be that first one.
+ * its cookie, and only /me, /sessions and the PUT say why, so no other may be that first one.
  */
 async function call(method, path, { body, anonymous = false } = {}) {
   const started = performance.now();
@@ -33,8 +26,8 @@ async function call(method, path, { body, anonymous = false } = {}) {
   });
   const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
   const data = isJson ? await response.json() : {};
-  const { status, headers } = response;
-  return { status, headers, data, ms: performance.now() - started, limit: parseLimit(headers) };
+  const { ok, status, headers } = response;
+  return { ok, status, headers, data, ms: performance.now() - started, limit: parseLimit(headers) };
 }
 
 /** Notes what `work` has to say. A server that is away is a state to show, not a crash. */
@@ -129,15 +122,25 @@ function showUser(name) {
   $("change-hint").textContent = isSignedIn
     ? "A change purges the entry: the next read is a miss."
     : "Log in to change it. A change purges the entry.";
+  $("sessions").hidden = !isSignedIn;
+  if (!isSignedIn) clearSessions();
+  else if (changed) void inTurn(listSessions, "sessions-note");
   if (changed && hadFocus) $(isSignedIn ? "logout" : "username").focus();
+}
+
+/** Why a session is over, in the words of this page. */
+function sayWhy(reason) {
+  if (reason === "signed-in-elsewhere")
+    return `${user ?? "this user"} signed in from another browser`;
+  if (reason === "revoked") return "this session was ended from another browser";
+  return reason;
 }
 
 /** Handles a 401; says why the session is over where the server does. */
 function showSignedOut({ data }) {
   const was = user;
-  if (data.reason === "signed-in-elsewhere") {
-    $("ended").textContent =
-      `You were signed out: ${was ?? "this user"} signed in from another browser.`;
+  if (data.reason !== undefined) {
+    $("ended").textContent = `You were signed out: ${sayWhy(data.reason)}.`;
     $("ended").hidden = false;
   }
   showUser(null);
@@ -184,6 +187,45 @@ async function logOut() {
   if (answer.status === 204) showUser(null);
   return answer.status === 204 ? "" : explain(answer);
 }
+
+// --- All sessions of the user ---
+
+async function callForSessions(method, path) {
+  const answer = await call(method, path);
+  $("sessions-answer").textContent = `${method} ${path}: ${answer.status}`;
+  showLimit(answer.limit);
+  // This panel is gone then, so what there is to say stands in the other one.
+  if (answer.status === 401) $("session-note").textContent = showSignedOut(answer);
+  return answer;
+}
+
+/** Answers what there is to say of it, after what an earlier request did. */
+async function listSessions(news = "") {
+  const answer = await callForSessions("GET", "/sessions");
+  if (answer.status === 401) return "";
+  if (answer.status !== 200) return `${news} ${explain(answer)}`;
+  const count = showSessions(answer.data, endSession);
+  const time = new Date().toLocaleTimeString();
+  return `${news} ${count === 1 ? "One live session" : `${count} live sessions`} at ${time}.`;
+}
+
+async function changeSessions(method, path, sayDone) {
+  const answer = await callForSessions(method, path);
+  if (answer.status === 401) return "";
+  // 404: another browser was faster, and the list is an old one.
+  if (answer.status === 404) return listSessions("That session was over already.");
+  return answer.ok ? listSessions(sayDone(answer.data)) : explain(answer);
+}
+
+const endSession = (handle) =>
+  inTurn(
+    () =>
+      changeSessions("DELETE", `/sessions/${handle}`, () => "Ended: its next request will say so."),
+    "sessions-note",
+  );
+
+const endOthers = () =>
+  changeSessions("POST", "/sessions/end-others", ({ ended }) => `Ended ${ended}.`);
 
 // --- The cache ---
 
@@ -235,6 +277,8 @@ onSubmit("sign-in", () => inTurn(logIn));
 // Its 401 may clear the cookie, as that of /me, so it waits for its turn too.
 onSubmit("change", () => inTurn(saveColor, "cache-note"));
 $("logout").addEventListener("click", () => void inTurn(logOut));
+$("sessions-refresh").addEventListener("click", () => void inTurn(listSessions, "sessions-note"));
+$("sessions-end-others").addEventListener("click", () => void inTurn(endOthers, "sessions-note"));
 $("burst").addEventListener("click", () => void attempt("limit-note", burst));
 $("cache-read").addEventListener("click", () => void attempt("cache-note", readSettings));
 $("color").addEventListener("input", ({ target }) => {
