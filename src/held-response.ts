@@ -18,6 +18,13 @@ const FROZEN: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
   _implicitHeader: () => {}, // Called by wrappers such as compression before each write.
 };
 
+const FROZEN_RESPONSES = new WeakSet<ServerResponse>();
+
+/** Whether the header has left; of one that is held, `headersSent` says so without its being true. */
+export function isHeaderSent(response: ServerResponse): boolean {
+  return response.headersSent && !FROZEN_RESPONSES.has(response);
+}
+
 /** Freezes status and header as they stand; answers what thaws them. */
 export function freezeHeader(response: ServerResponse): () => void {
   const { statusCode, statusMessage } = response;
@@ -28,7 +35,9 @@ export function freezeHeader(response: ServerResponse): () => void {
     Object.defineProperty(response, name, { value, configurable: true, writable: true });
   }
   Object.defineProperty(response, "headersSent", { get: () => true, configurable: true });
+  FROZEN_RESPONSES.add(response);
   return () => {
+    FROZEN_RESPONSES.delete(response);
     for (const [name, descriptor] of own) {
       if (descriptor) Object.defineProperty(response, name, descriptor);
       else Reflect.deleteProperty(response, name);

@@ -242,7 +242,7 @@ const MAKERS: readonly (Pick<Maker, "name" | "isKit" | "hasDefaults"> & { make: 
     isKit: true,
     hasDefaults: false,
     make: (server, _client, { cookie, ...options }) =>
-      makeKit({ redis: server.url }).session({
+      makeKit({ redis: server.url, deadline: "20s" }).session({
         ...PLAIN,
         name: "connect.sid",
         cookie: plainCookie(cookie) as CookieOptions,
@@ -254,7 +254,10 @@ const MAKERS: readonly (Pick<Maker, "name" | "isKit" | "hasDefaults"> & { make: 
     isKit: true,
     hasDefaults: true,
     make: (server, _client, options) =>
-      makeKit({ redis: server.url }).session({ secret: SECRET, ...(options as SessionOptions) }),
+      makeKit({ redis: server.url, deadline: "20s" }).session({
+        secret: SECRET,
+        ...(options as SessionOptions),
+      }),
   },
 ];
 

@@ -2,6 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { types } from "node:util";
 import onHeaders from "on-headers";
+import { isHeaderSent } from "../held-response.ts";
 
 /** How much of a body has passed. */
 export interface Progress {
@@ -109,7 +110,7 @@ export function capture(
   const below = (call: Output, args: Parameters<Output>): unknown => {
     const result = listener.below(() => call.apply(response, args));
     // A middleware below may hold the answer, header and all, and let it go later.
-    if (!isSent && hasFields && response.headersSent) {
+    if (!isSent && hasFields && isHeaderSent(response)) {
       isSent = true;
       listener.onSent();
       if (isHeld) finish();

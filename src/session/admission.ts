@@ -3,10 +3,12 @@ import type { Context } from "../context.ts";
 import { setContended, sessionLimit } from "./failures.ts";
 import type { Fence, Leaving } from "./fence.ts";
 import { membersOf } from "./members.ts";
+import type { UserOf } from "./record.ts";
 import { type Records, reporter } from "./records.ts";
 
 /** How many sessions a user may have, and what happens where there are as many. */
 export interface Room {
+  readonly userOf: UserOf;
   /** Most live sessions of a user; 0 for any number. */
   readonly concurrent: number;
   readonly whenFull: "end-oldest" | "refuse";
@@ -34,13 +36,13 @@ export function createAdmission(
   context: Context,
   fence: Fence,
   records: Records,
-  { concurrent, whenFull }: Room,
+  { concurrent, whenFull, userOf }: Room,
 ): Admission {
   const report = reporter(context);
 
   /** Who may go for a session to come in. Its own former self always may. */
   const leavingFor = async (user: string, id: string, former?: string): Promise<Leaving> => {
-    const { stale, live } = await membersOf(fence, records, user);
+    const { stale, live } = await membersOf(fence, records, userOf, user);
     const others = live
       .map((member) => member.id)
       .filter((other) => other !== id && other !== former);
@@ -63,7 +65,7 @@ export function createAdmission(
   };
 
   const prune = async (user: string): Promise<void> => {
-    const { stale } = await membersOf(fence, records, user);
+    const { stale } = await membersOf(fence, records, userOf, user);
     await Promise.all(stale.map((id) => fence.leave(user, id)));
   };
 

@@ -12,6 +12,7 @@ const MOST_ATTEMPTS = 4;
 /** What adoption needs of the ledger. */
 export interface AdoptionOptions {
   readonly userOf: UserOf;
+  readonly prefix: string | undefined;
   lifetime(this: void, cookie: SessionJson["cookie"], mark: Mark): number;
 }
 
@@ -19,8 +20,9 @@ export interface AdoptionOptions {
  * Makes what answers the text that counts for an id, of which `held` stands in its key: `held` itself,
  * where it is marked or no session at all, and null where nothing is there.
  *
- * The mark comes first, with one compare-and-set that one request wins, and only that one claims. So a
- * session that was ended is not claimed again, whatever is left of it. Where the process dies between
+ * The mark comes first, with one write that one request wins, and only that one claims. Where the
+ * session stood under another prefix, that key is marked, too, and a tombstone follows the session's
+ * end: so one that was ended is not claimed again, whatever is left of it. Where the process dies between
  * the two, the session is marked and in no Set: its user has to sign in again.
  */
 export function createAdoption(
@@ -32,8 +34,10 @@ export function createAdoption(
   const { connection, keys } = context;
 
   /** Answers what stands in the key afterwards, and whether this call put it there. */
-  const mark = async (id: string, held: string | null, data: SessionJson) => {
-    const adopted: Mark = { v: 1, created: Date.now(), adopted: true };
+  const mark = async (id: string, held: string | null, found: string, data: SessionJson) => {
+    const isForeign = held === null && options.prefix !== undefined;
+    const from = isForeign ? { from: options.prefix! } : {};
+    const adopted: Mark = { v: 1, created: Date.now(), adopted: true, ...from };
     const ttl = Math.ceil(options.lifetime(data.cookie, adopted));
     if (ttl <= 0) return { text: null, isMine: false };
     const text = encode(data, adopted);
@@ -43,7 +47,7 @@ export function createAdoption(
     }
     const isMine = await connection.set(keys.session(id), text, { ttl, condition: "NX" });
     if (!isMine) return { text: await records.textOf(id), isMine };
-    await records.shortenForeign(id, ttl);
+    await records.markForeign(id, found, data, adopted, ttl);
     return { text, isMine };
   };
   const claim = async (id: string, text: string, data: SessionJson): Promise<string> => {
@@ -64,9 +68,9 @@ export function createAdoption(
       // eslint-disable-next-line no-await-in-loop -- each attempt builds on what the last one found
       const found = text ?? (await records.foreignTextOf(id));
       const record = found === null ? undefined : decode(found);
-      if (record?.kind !== "live" || record.mark !== undefined) return text;
+      if (found === null || record?.kind !== "live" || record.mark !== undefined) return text;
       // eslint-disable-next-line no-await-in-loop
-      const marked = await mark(id, text, record.data);
+      const marked = await mark(id, text, found, record.data);
       if (marked.isMine) return claim(id, marked.text!, record.data);
       text = marked.text;
     }

@@ -16,7 +16,7 @@ export interface NamedSession {
 
 const NOBODY: NamedSession = { id: undefined, mustReissue: false, isForged: false };
 
-/** Reads our cookie; where it is absent, the one of the library whose sessions are taken over. */
+/** Reads our cookie; where it is absent or no good, the one of the library whose sessions are taken over. */
 export function namedSession(
   request: IncomingMessage,
   { name, adoptCookie, unsign }: Pick<SessionPlan, "name" | "adoptCookie" | "unsign">,
@@ -25,14 +25,12 @@ export function namedSession(
   if (header === undefined) return NOBODY;
   const cookies = parse(header);
   const value = unquoted(cookies[name]);
-  if (value !== undefined) {
-    const signed = unsign(value);
-    if (signed) return named(signed, signed.secret > 0);
-    return { ...NOBODY, isForged: value.startsWith("s:") };
-  }
+  const signed = value === undefined ? undefined : unsign(value);
+  if (signed) return named(signed, signed.secret > 0);
+  const isForged = value?.startsWith("s:") === true;
   const former = adoptCookie === undefined ? undefined : unquoted(cookies[adoptCookie]);
-  const signed = former === undefined ? undefined : unsign(former);
-  return signed ? named(signed, true) : NOBODY;
+  const adopted = former === undefined ? undefined : unsign(former);
+  return adopted ? { ...named(adopted, true), isForged } : { ...NOBODY, isForged };
 }
 
 /** RFC 6265, section 4.1.1, allows quotes around a value. */

@@ -13,9 +13,9 @@ function setCookies(response: ServerResponse): string[] {
 
 /** Whether this response tells the client its session's id. */
 function isIssued(session: LiveSession, id: string, { cookieId, mustReissue, plan }: SessionState) {
-  const { stored, isWritten } = factsOf(session);
+  const { stored, isGone, isWritten } = factsOf(session);
   // Nobody may hold the id of a session that is not there.
-  if (stored === undefined) return false;
+  if (stored === undefined || isGone) return false;
   if (cookieId !== id || mustReissue || plan.rolling) return true;
   return isWritten && session.cookie.expires !== null && session.cookie.expires !== undefined;
 }
@@ -33,7 +33,6 @@ function issue(request: SessionRequest, state: SessionState): string | undefined
   if (!session || typeof id !== "string" || !isIssued(session, id, state)) return undefined;
   if (session.cookie.secure === true && !isSecureRequest(request, plan)) return undefined;
   session.touch();
-  state.sentId = id;
   return printCookie(plan.name, sign(id, plan.secrets[0]!), session.cookie);
 }
 
@@ -41,7 +40,7 @@ function issue(request: SessionRequest, state: SessionState): string | undefined
 function isStale({ session, sessionID }: SessionRequest, state: SessionState): boolean {
   if (state.cookieId === undefined) return false;
   if (state.isCookieStale) return true;
-  return session !== undefined && session !== null && sessionID !== state.cookieId;
+  return Boolean(session) && sessionID !== state.cookieId && !state.isClearedLater;
 }
 
 /** Writes the line: the session's id, or that the client's cookie is over. */

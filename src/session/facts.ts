@@ -9,6 +9,8 @@ export interface Facts {
   print: string | undefined;
   /** Its id was there before its request. */
   isLoaded: boolean;
+  /** The session that took its place when it was signed in. */
+  successor: object | undefined;
   /** Its sign-in failed; what it holds is not stored any more. */
   isRefused: boolean;
   /** It was ended or destroyed elsewhere: there is nothing to come back to. */
@@ -25,6 +27,7 @@ export function newFacts(): Facts {
     stored: undefined,
     print: undefined,
     isLoaded: false,
+    successor: undefined,
     isRefused: false,
     isGone: false,
     isWritten: false,

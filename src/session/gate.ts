@@ -2,6 +2,7 @@
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { problemBody } from "../problem.ts";
+import type { KnownRequest } from "../request.ts";
 import type { Below, Gate } from "./hold-back.ts";
 import { writeCookie } from "./cookie-out.ts";
 import type { SessionRequest } from "./live-session.ts";
@@ -48,7 +49,7 @@ export class SessionGate implements Gate {
   readonly #next: (error: unknown) => void;
 
   /**
-   * @param next is told, outside of production, of a save that failed by a mistake in the application.
+   * @param next is told, in Express and outside of production, of a save that failed by a mistake in the application.
    * Not of one that Redis failed: Express answers an error that comes after the answer by destroying
    * the socket, which costs the client the answers to its next requests.
    */
@@ -68,10 +69,15 @@ export class SessionGate implements Gate {
 
   work(): Promise<void> | undefined {
     const { session, sessionID } = this.#request;
-    if (session === undefined || session === null) return this.#unset();
-    if (typeof sessionID !== "string" || !this.#store.writer.isDue(session)) return undefined;
-    session.touch();
-    return this.#store.writer.save(sessionID, session);
+    try {
+      if (!session) return this.#state.leaving ?? this.#unset();
+      if (typeof sessionID !== "string" || !this.#store.writer.isDue(session)) return undefined;
+      session.touch();
+      return this.#store.writer.save(sessionID, session);
+    } catch (error) {
+      // A session that JSON cannot hold, or that is none.
+      return Promise.reject(error as Error);
+    }
   }
 
   /** With `unset: 'destroy'`: once. */
@@ -100,7 +106,8 @@ export class SessionGate implements Gate {
   report(error: unknown): void {
     reporter(this.#context)("saving a session")(error);
     const isMistake = !(error instanceof KitError) || error.status !== 503;
-    if (isMistake && this.#context.config.environment !== "production")
+    const isExpress = (this.#request as KnownRequest).app !== undefined;
+    if (isMistake && isExpress && this.#context.config.environment !== "production")
       this.#state.response.once("close", () => this.#next(error));
   }
 }

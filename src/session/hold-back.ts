@@ -63,12 +63,12 @@ class HeldAnswer {
 
   /** Gives the answer, by the calls that it was given with. */
   release(pass: (name: Name, args: unknown[]) => unknown): void {
+    this.#letGo();
     let isRoom = true;
     for (const [name, args] of this.#calls) {
       const result = pass(name, args);
       if (name === "write") isRoom = result !== false;
     }
-    this.#letGo();
     // Where there is no room below, whoever waits is told from there.
     if (isRoom && !this.#isEnded) this.#wake();
   }
@@ -160,18 +160,28 @@ class Held {
   async #hold(answer: HeldAnswer, first: Promise<void>): Promise<void> {
     const failure = await answer.wait(first);
     this.#answer = undefined;
-    if (failure && !this.#response.headersSent) {
-      this.#isDiscarding = true;
-      answer.discard();
-      this.#gate.answerInstead(failure.error, this.#below);
-      return;
-    }
-    if (failure) this.#gate.report(failure.error);
     try {
+      if (failure) throw failure.error;
       answer.release(this.#pass);
     } catch (error) {
-      // What Node would have thrown at the call, had it not been held.
+      // Of the wait, or what Node would have thrown at a call, had it not been held.
+      this.#fail(answer, error, failure !== undefined);
+    }
+  }
+
+  #fail(answer: HeldAnswer, error: unknown, isOfWait: boolean): void {
+    try {
+      if (!this.#response.headersSent) {
+        this.#isDiscarding = true;
+        answer.discard();
+        this.#gate.answerInstead(error, this.#below);
+        return;
+      }
       this.#gate.report(error);
+      if (isOfWait) answer.release(this.#pass);
+      else this.#response.destroy();
+    } catch {
+      // Someone else's listener threw: of `drain`, or when the header left. The client must not wait for ever.
       this.#response.destroy();
     }
   }

@@ -15,9 +15,9 @@ import {
   type SessionEnded,
   type SessionJson,
   type StoredRecord,
-  type UserOf,
 } from "./record.ts";
 import { createRecords, type Records, type RecordsOptions, reporter } from "./records.ts";
+import { type Members, membersOf } from "./members.ts";
 import { saveOver } from "./save.ts";
 
 /** What a request knows of a session's key: the basis of its next save. */
@@ -36,8 +36,6 @@ export type Reading =
 
 /** Times in milliseconds. */
 export interface LedgerOptions extends RecordsOptions, Room {
-  readonly absolute: number;
-  readonly userOf: UserOf;
   /** Empty sessions are not stored (`saveUninitialized: false`). */
   readonly dropsBlank?: boolean;
 }
@@ -48,8 +46,8 @@ export type Client = Pick<Mark, "ip" | "agent">;
 /** How much longer than its longest session a user's Set lives. */
 const SET_SLACK = 3_600_000;
 
-/** How long a session that took a regenerated id waits for the save that fills it. */
-const REGENERATED_TTL = 60_000;
+/** A session of another library that no one has read yet. */
+const ADOPTED = { adopted: true } as const;
 
 /** How many sessions' users a process remembers, to ask for session and fence at once. */
 const MOST_USERS = 10_000;
@@ -70,7 +68,9 @@ export class Ledger {
   /** A guess that saves a wait: checked against the session, so a wrong one costs a command and nothing else. */
   readonly #users = new LRUCache<string, string>({ max: MOST_USERS });
 
-  constructor(context: Context, options: LedgerOptions) {
+  constructor(context: Context, given: LedgerOptions) {
+    const isOwnPrefix = given.adoptPrefix === context.keys.sessionPrefix;
+    const options = isOwnPrefix ? { ...given, adoptPrefix: undefined } : given;
     this.#context = context;
     this.#options = options;
     this.#report = reporter(context);
@@ -79,6 +79,7 @@ export class Ledger {
     this.admission = createAdmission(context, this.fence, this.records, options);
     this.#adopt = createAdoption(context, this.records, this.admission, {
       userOf: options.userOf,
+      prefix: options.adoptPrefix,
       lifetime: (cookie, mark) => this.#lifetime(cookie, mark),
     });
   }
@@ -98,6 +99,11 @@ export class Ledger {
   /** How long a session lives without a request, by a lifetime of its own or by `idle`. */
   lifetimeOf(own: number | undefined): number {
     return own ?? this.#options.idle;
+  }
+
+  /** Who may pass as a user. */
+  membersOf(user: string): Promise<Members> {
+    return membersOf(this.fence, this.records, this.#options.userOf, user);
   }
 
   #remember(text: string, data: SessionJson, mark: Mark): Stored {
@@ -122,12 +128,17 @@ export class Ledger {
       record = held === null ? undefined : decode(held);
     }
     if (held === null || record === undefined) return { kind: "absent" };
-    if (record.kind === "ended") return record;
+    if (record.kind === "ended") {
+      const { reason, at } = record.ended;
+      return reason === "signed-out"
+        ? { kind: "absent" }
+        : { kind: "ended", ended: { reason, at } };
+    }
     if (record.kind === "corrupt") return this.#dropCorrupt(id);
     const { data, mark = { v: 1, created: Date.now() } } = record;
     const stored = this.#remember(held, data, mark);
     if (this.#lifetime(data.cookie, mark) <= 0) {
-      await this.destroyKnown(id, stored.user);
+      await this.destroyKnown(id, stored);
       return { kind: "absent" };
     }
     const { user } = stored;
@@ -158,11 +169,11 @@ export class Ledger {
 
   /** Another request may have marked the session as its own to claim, and be about to. */
   async #admits(user: string, id: string, mark: Mark): Promise<boolean> {
-    for (;;) {
+    for (let look = 0; ; look++) {
       // eslint-disable-next-line no-await-in-loop -- waits for what another process does
       if (await this.fence.admits(user, id)) return true;
-      const isAwaited = mark.adopted === true && Date.now() - mark.created < CLAIM_WAIT;
-      if (!isAwaited) return false;
+      const isYoung = mark.adopted === true && Date.now() - mark.created < CLAIM_WAIT;
+      if (!isYoung || look * CLAIM_LOOK >= CLAIM_WAIT) return false;
       // eslint-disable-next-line no-await-in-loop
       await delay(CLAIM_LOOK);
     }
@@ -196,7 +207,7 @@ export class Ledger {
     const mark = { ...stored.mark, ...client };
     const ttl = Math.ceil(this.#lifetime(data.cookie, mark));
     if (ttl <= 0) {
-      await this.destroyKnown(id, stored.user);
+      await this.destroyKnown(id, stored);
       return undefined;
     }
     const { connection, keys, events } = this.#context;
@@ -226,21 +237,24 @@ export class Ledger {
     to: string,
   ): Promise<Stored | undefined> {
     const { connection, keys } = this.#context;
-    const how = { ttl: REGENERATED_TTL, condition: "NX" } as const;
+    const record = decode(stored.text);
+    const cookie = record.kind === "live" ? record.data.cookie : {};
+    const ttl = Math.max(1, Math.ceil(this.#lifetime(cookie, stored.mark)));
+    const how = { ttl, condition: "NX" } as const;
     if (!(await connection.set(keys.session(to), stored.text, how))) throw idTaken();
     if (!(await this.fence.swap(stored.user, from, to))) {
       await this.records.discard(to);
       return undefined;
     }
     this.#users.set(to, stored.user);
-    void this.records.discard(from);
+    void this.records.discard(from, stored.mark);
     return stored;
   }
 
   /** Deletes a session, and takes it out of its user's Set. Either alone ends it. */
-  async destroyKnown(id: string, user: string | undefined): Promise<void> {
+  async destroyKnown(id: string, { user, mark }: Pick<Stored, "user" | "mark">): Promise<void> {
     const [isDeleted, hasLeft] = await Promise.all([
-      this.records.remove(id),
+      this.records.remove(id, mark),
       user === undefined || user === "" ? true : this.fence.leave(user, id),
     ]);
     // Another request of the same browser changed the id meanwhile, or the session was ended.
@@ -249,10 +263,20 @@ export class Ledger {
 
   /** As {@link destroyKnown}, for a session of which only the id is known. */
   async destroy(id: string): Promise<void> {
-    const text = (await this.records.textOf(id)) ?? (await this.records.foreignTextOf(id));
+    const own = await this.records.textOf(id);
+    const text = own ?? (await this.records.foreignTextOf(id));
     const record = text === null ? undefined : decode(text);
-    const user = record?.kind === "live" ? this.#options.userOf(record.data) : undefined;
-    await this.destroyKnown(id, user);
+    if (record?.kind === "ended") return;
+    const isLive = record?.kind === "live";
+    const mark: Mark = (isLive && record.mark) || {
+      v: 1,
+      created: 0,
+      ...(own === null && isLive && ADOPTED),
+    };
+    await this.destroyKnown(id, {
+      user: isLive ? this.#options.userOf(record.data) : undefined,
+      mark,
+    });
   }
 
   /** As {@link destroy}, for an id that was signed in under a new one; a failure is reported and harms nothing. */

@@ -37,9 +37,19 @@ export async function liveIds(context: Context): Promise<Set<string>> {
   return ids;
 }
 
-/** Deletes all sessions, batch by batch. */
-export async function clearSessions({ connection, keys }: Context): Promise<void> {
-  for await (const batch of connection.scan(keys.sessionPrefix)) {
-    await Promise.all(batch.map((key) => connection.del(key)));
+/**
+ * Deletes all sessions, batch by batch.
+ *
+ * @param adoptPrefix another library's, whose sessions would be taken over later
+ */
+export async function clearSessions(
+  { connection, keys }: Context,
+  adoptPrefix: string | undefined,
+): Promise<void> {
+  for (const prefix of [adoptPrefix, keys.sessionPrefix]) {
+    if (prefix === undefined) continue;
+    // eslint-disable-next-line no-await-in-loop -- the other library's first: nothing is left to take over
+    for await (const batch of connection.scan(prefix))
+      await Promise.all(batch.map((key) => connection.del(key)));
   }
 }

@@ -43,10 +43,21 @@ export class KitSession extends Base {
     return facts;
   }
 
-  override destroy(callback: (error: unknown) => void): unknown {
+  /** As express-session's; the response waits for it, and fails with it where no callback hears of that. */
+  override destroy(callback?: (error: unknown) => void): unknown {
     const state = findState(this.req);
-    if (state?.cookieId === this.id) state.isCookieStale = true;
-    return super.destroy(callback);
+    let settle = (_error: unknown): void => {};
+    if (state) {
+      state.leaving = new Promise((resolve, reject) => {
+        settle = (error) => (error && callback === undefined ? reject(error as Error) : resolve());
+      });
+      state.leaving.catch(() => {}); // The response may have left before.
+    }
+    return super.destroy((error) => {
+      if (!error && state?.cookieId === this.id) state.isCookieStale = true;
+      settle(error);
+      callback?.(error);
+    });
   }
 }
 

@@ -32,8 +32,9 @@ function checkSameSite(request: IncomingMessage, options: LoginOptions): void {
  *
  * @param request a request that went through `session()`
  * @param userId a non-empty string, a finite number, a bigint, or an object with a `toString` of its own
- * @throws KitError `SESSION_NOT_MOUNTED`, `INVALID_USER_ID`, `COOKIE_NOT_SENDABLE`,
- * `CROSS_SITE_LOGIN` (403), `GUARD_UNREACHABLE` (503)
+ * @throws KitError `SESSION_NOT_MOUNTED`, `INVALID_USER_ID`, `INVALID_OPTION`, `UNKNOWN_OPTION`,
+ * `COOKIE_NOT_SENDABLE`, `SIGN_IN_TOO_LATE`, `CROSS_SITE_LOGIN` (403), `SESSION_LIMIT` (409),
+ * `GUARD_UNREACHABLE` and `SESSION_CONFLICT` (503)
  * @example
  * ```ts
  * import express from 'express'
@@ -58,7 +59,9 @@ export async function login(
   const keep = parseNames("keep", options.keep ?? []);
   checkSameSite(request, options);
   checkSendable(request, state.plan);
-  await state.store.signIn(request, user, keep);
+  const signIn = () => state.store.signIn(request, user, keep);
+  state.signing = state.signing ? state.signing.then(signIn, signIn) : signIn();
+  await state.signing;
 }
 
 /**

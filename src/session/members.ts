@@ -1,6 +1,6 @@
 /** Who is in a user's Set, by what stands in their sessions' keys. */
 import type { Fence } from "./fence.ts";
-import { decode, type Mark, ownLifetime } from "./record.ts";
+import { decode, type Mark, ownLifetime, type UserOf } from "./record.ts";
 import type { Records } from "./records.ts";
 
 /** A member whose session is live. */
@@ -20,8 +20,13 @@ export interface Members {
   readonly live: readonly Member[];
 }
 
-/** Reads them all. */
-export async function membersOf(fence: Fence, records: Records, user: string): Promise<Members> {
+/** Reads them all. A session of another user, or of none, is no member, wherever its id stands. */
+export async function membersOf(
+  fence: Fence,
+  records: Records,
+  userOf: UserOf,
+  user: string,
+): Promise<Members> {
   const ids = await fence.members(user);
   const texts = await Promise.all(ids.map((id) => records.textOf(id)));
   const stale: string[] = [];
@@ -29,7 +34,7 @@ export async function membersOf(fence: Fence, records: Records, user: string): P
   for (const [index, id] of ids.entries()) {
     const text = texts[index] ?? null;
     const record = text === null ? undefined : decode(text);
-    if (record?.kind !== "live") stale.push(id);
+    if (record?.kind !== "live" || userOf(record.data) !== user) stale.push(id);
     else live.push({ id, mark: record.mark, lifetime: ownLifetime(record.data.cookie) });
   }
   live.sort((one, other) => (one.mark?.created ?? 0) - (other.mark?.created ?? 0));

@@ -97,8 +97,10 @@ export function createSession(
         response,
         cookieId: id,
         mustReissue,
-        sentId: undefined,
+        leaving: undefined,
+        signing: undefined,
         isCookieStale: false,
+        isClearedLater: false,
         isRefused: false,
         ended: undefined,
       };
@@ -114,6 +116,15 @@ export function createSession(
       void open(store, request, state, id, next, seeCookie);
     };
   };
+}
+
+/**
+ * Whether an answer comes alone: that of a script's request may overtake the answer to a login, sent at
+ * the same time, and would clear the cookie that this has just set (Fetch Metadata, `Sec-Fetch-Mode`).
+ */
+function isAnsweredAlone(request: IncomingMessage): boolean {
+  const mode = request.headers["sec-fetch-mode"];
+  return mode === undefined || mode === "navigate";
 }
 
 /** Reads the session that the cookie names, and lets the request go on with it, or with an empty one. */
@@ -132,7 +143,8 @@ async function open(
       markSessionFromCookie(request);
       store.inflate(request, reading.data, reading.stored);
     } else {
-      state.isCookieStale = true;
+      state.isCookieStale = reading.kind === "ended" || isAnsweredAlone(request);
+      state.isClearedLater = !state.isCookieStale;
       if (reading.kind === "ended") state.ended = reading.ended;
       else seeCookie("unknown-sessions", request);
       store.generate(request);
@@ -185,6 +197,8 @@ export function createSessionStore(context: Context): (options?: SessionStoreOpt
     const known = ["idle", "absolute", "user", "concurrent", "whenFull", "adopt"];
     checkOptions("sessionStore()", options, known);
     parseFunction("user", options.user);
-    return new KitSessionStore(context, planLedger(options)) as unknown as Store;
+    const store = new KitSessionStore(context, planLedger(options));
+    mountedOf(context).push({ ledger: store.ledger });
+    return store as unknown as Store;
   };
 }

@@ -3,9 +3,10 @@ import { perKit } from "../context.ts";
 import { Ledger } from "./ledger.ts";
 import { planLedger, type SessionPlan } from "./options.ts";
 
-/** One `session()` call. */
+/** One `session()` or `sessionStore()` call. */
 export interface Mounted {
-  readonly plan: SessionPlan;
+  /** Without one, the cookie is somebody else's. */
+  readonly plan?: SessionPlan;
   readonly ledger: Ledger;
 }
 

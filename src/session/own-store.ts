@@ -31,7 +31,13 @@ function signingOver(store: Store, plan: SessionPlan): SigningStore {
       const data = keepData(sessionOf(request), keep);
       await call(request, "regenerate");
       Object.assign(sessionOf(request), data, { userId: user });
-      await call(request, "save");
+      try {
+        await call(request, "save");
+      } catch (error) {
+        // express-session saves at the end of the response what the request has then.
+        (store as unknown as { generate(request: IncomingMessage): void }).generate(request);
+        throw error;
+      }
     },
     signOut: (request) => call(request, "regenerate"),
     assertActive: async (request) => {
@@ -89,8 +95,10 @@ export function sessionOver(
       response,
       cookieId: undefined,
       mustReissue: false,
-      sentId: undefined,
+      leaving: undefined,
+      signing: undefined,
       isCookieStale: false,
+      isClearedLater: false,
       isRefused: false,
       ended: undefined,
     });

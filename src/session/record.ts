@@ -23,12 +23,17 @@ export interface Mark {
   readonly agent?: string;
   /** Another library wrote the session first; it was claimed when it was first read. */
   readonly adopted?: true;
+  /** The prefix of the key that it stood in, where that was another one. */
+  readonly from?: string;
 }
 
 /** Characters of a User-Agent that are kept. */
 export const LONGEST_AGENT = 256;
 
 const MARK = "$kit";
+
+/** Told to no client: the session of another library was logged out here, and is not to be taken over again. */
+export type Burial = Omit<SessionEnded, "reason"> & { readonly reason: EndReason | "signed-out" };
 
 /** A session's own data, by top-level key. */
 export type SessionJson = Record<string, unknown> & {
@@ -43,7 +48,7 @@ export function ownLifetime({ originalMaxAge }: SessionJson["cookie"]): number |
 /** A session's key, read. */
 export type StoredRecord =
   | { readonly kind: "live"; readonly data: SessionJson; readonly mark: Mark | undefined }
-  | { readonly kind: "ended"; readonly ended: SessionEnded }
+  | { readonly kind: "ended"; readonly ended: Burial }
   | { readonly kind: "corrupt" };
 
 /** Reads what stands in a session's key. */
@@ -59,10 +64,11 @@ export function decode(text: string): StoredRecord {
   if (isEnded(ended) && mark === undefined) return { kind: "ended", ended };
   if (!isCookie(data["cookie"])) return { kind: "corrupt" };
   if (ended !== undefined) data["ended"] = ended;
+  delete data["__proto__"]; // JSON can hold it; an assignment of it would change what a session is.
   return { kind: "live", data: data as SessionJson, mark: isMark(mark) ? mark : undefined };
 }
 
-function isEnded(value: unknown): value is SessionEnded {
+function isEnded(value: unknown): value is Burial {
   return typeof value === "object" && value !== null && "reason" in value && "at" in value;
 }
 
@@ -71,7 +77,7 @@ function isMark(value: unknown): value is Mark {
 }
 
 /** Farther away there is no Date (ECMA-262, section 21.4.1.1). */
-const LONGEST = 8.64e15 / 2;
+const LONGEST = 8.63e15;
 
 /** What express-session's Cookie takes without throwing, and what a lifetime can be made of. */
 function isCookie(value: unknown): boolean {
@@ -107,7 +113,7 @@ export function fingerprint(session: Session | SessionJson): string {
  * What stands in the key of a session that was ended. Stock connect-redis reads it as an anonymous
  * session; the kit reads why the client is signed out.
  */
-export function tombstone(ended: SessionEnded): string {
+export function tombstone(ended: Burial): string {
   return JSON.stringify({ cookie: { originalMaxAge: null, expires: null }, ended });
 }
 
@@ -174,7 +180,10 @@ export function adopt(
 ): void {
   for (const name of new Set([...Object.keys(saved), ...Object.keys(merged)])) {
     if (name === "cookie") continue;
-    if (JSON.stringify(saved[name]) === JSON.stringify(merged[name])) continue;
+    const was = JSON.stringify(saved[name]);
+    if (was === JSON.stringify(merged[name])) continue;
+    // Changed since: that is still to be saved, over what the merge left in the key.
+    if (JSON.stringify(session[name]) !== was) continue;
     if (name in merged) session[name] = merged[name];
     else delete session[name];
   }

@@ -4,11 +4,13 @@ import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
 import { idTaken } from "./failures.ts";
-import { encode, type Mark, type SessionJson, tombstone } from "./record.ts";
+import { type Burial, decode, encode, type Mark, type SessionJson, tombstone } from "./record.ts";
+import { compareAndSet } from "./save.ts";
 
 /** Times in milliseconds. */
 export interface RecordsOptions {
   readonly idle: number;
+  readonly absolute: number;
   /** The prefix of the library whose sessions are taken over. */
   readonly adoptPrefix?: string | undefined;
 }
@@ -28,16 +30,19 @@ export interface Records {
    * and harms nothing. Answers how many sessions there were.
    */
   buryAll(ids: readonly string[], userId: string, reason: EndReason): Promise<number>;
-  /** Deletes a session; answers whether there was one. */
-  remove(id: string): Promise<boolean>;
+  /**
+   * Deletes a session; answers whether there was one. Of an adopted one a tombstone stays: another
+   * request may hold what stood in the old key, and be about to adopt or to write it.
+   */
+  remove(id: string, mark?: Mark): Promise<boolean>;
   /** As {@link Records.remove}; a failure is reported and harms nothing. */
-  discard(id: string): Promise<void>;
+  discard(id: string, mark?: Mark): Promise<void>;
   /** Milliseconds until a session expires; undefined where it has gone. */
   timeLeft(id: string): Promise<number | undefined>;
   /** Moves a session's expiry; a failure is reported and harms nothing. */
   prolong(id: string, ttl: number): Promise<void>;
-  /** Lets what another library wrote end no later than what was made of it. */
-  shortenForeign(id: string, ttl: number): Promise<void>;
+  /** Marks what another library wrote as adopted, for good, and lets it end no later than what was made of it. */
+  markForeign(id: string, held: string, data: SessionJson, mark: Mark, ttl: number): Promise<void>;
 }
 
 /** Says what was survived. */
@@ -60,21 +65,33 @@ async function textAt(connection: Connection, key: string): Promise<string | nul
 export function createRecords(context: Context, options: RecordsOptions): Records {
   const { connection, keys, events } = context;
   const report = reporter(context);
-  const foreignKeyOf = (id: string): string | undefined =>
-    options.adoptPrefix === undefined ? undefined : keys.foreignSession(options.adoptPrefix, id);
-  const remove = async (id: string): Promise<boolean> => {
-    const key = foreignKeyOf(id);
-    if (key === undefined) return connection.del(keys.session(id));
-    // The other library's first of all: while it is there, the session could be taken over again.
-    const wasForeign = await connection.del(key);
-    return (await connection.del(keys.session(id))) || wasForeign;
+  const foreignKeyOf = (id: string, mark?: Mark): string | undefined => {
+    const prefix = mark?.from ?? options.adoptPrefix;
+    return prefix === undefined ? undefined : keys.foreignSession(prefix, id);
+  };
+  const entomb = (id: string, ended: Burial, isAdopted: boolean, condition?: "XX") => {
+    // Longer than any key that is to stay ended.
+    const ttl = isAdopted ? Math.max(options.idle, options.absolute) : options.idle;
+    const how = condition === undefined ? { ttl } : { ttl, condition };
+    return connection.set(keys.session(id), tombstone(ended), how);
+  };
+  const remove = async (id: string, mark?: Mark): Promise<boolean> => {
+    const foreign = foreignKeyOf(id, mark);
+    if (mark?.adopted !== true) return connection.del(keys.session(id));
+    if (foreign !== undefined) await connection.del(foreign);
+    return entomb(id, { reason: "signed-out", at: Date.now() }, true);
+  };
+  /** Who is revoked may have been adopted by a process that was told more than this one. */
+  const markOf = async (id: string): Promise<Mark | undefined> => {
+    const text = await textAt(connection, keys.session(id));
+    const record = text === null ? undefined : decode(text);
+    return record?.kind === "live" ? record.mark : undefined;
   };
   const bury = async (id: string, userId: string, reason: EndReason): Promise<boolean> => {
-    const foreign = foreignKeyOf(id);
+    const mark = reason === "revoked" ? await markOf(id) : undefined;
+    const foreign = foreignKeyOf(id, mark);
     if (foreign !== undefined) await connection.del(foreign).catch(report("ending a session"));
-    const text = tombstone({ reason, at: Date.now() });
-    const how = { ttl: options.idle, condition: "XX" } as const;
-    const isBuried = await connection.set(keys.session(id), text, how);
+    const isBuried = await entomb(id, { reason, at: Date.now() }, foreign !== undefined, "XX");
     if (isBuried) events.emit("session-ended", { userId, reason });
     return isBuried;
   };
@@ -102,18 +119,17 @@ export function createRecords(context: Context, options: RecordsOptions): Record
       return (await Promise.all(ids.map(buryOne))).filter(Boolean).length;
     },
     remove,
-    discard: async (id) => {
-      await remove(id).catch(report("deleting a session"));
+    discard: async (id, mark) => {
+      await remove(id, mark).catch(report("deleting a session"));
     },
     timeLeft: (id) => connection.pttl(keys.session(id)),
     prolong: async (id, ttl) => {
       await connection.pexpire(keys.session(id), ttl).catch(report("prolonging a session"));
     },
-    shortenForeign: async (id, ttl) => {
-      const key = foreignKeyOf(id);
-      if (key === undefined) return;
-      const left = await connection.pttl(key);
-      if (left === undefined || left > ttl) await connection.pexpire(key, ttl);
+    markForeign: async (id, held, data, mark, ttl) => {
+      const key = foreignKeyOf(id, mark)!;
+      const left = Math.min(ttl, (await connection.pttl(key)) ?? ttl);
+      await compareAndSet(connection, key, held, encode(data, mark), Math.max(1, left));
     },
   };
 }

@@ -66,17 +66,12 @@ function outsideOfPath(pathname: string, path: string): KitError {
 }
 
 /**
- * A sign-in is for nothing if the client does not get the id. Once the header has left, only an id
- * that it carried reaches the client, and never that of a loaded session, which is about to change.
+ * A sign-in is for nothing if the client does not get the id. Once the header has left it does not; and
+ * of an id that the header carried, a claim that fails could not be taken back.
  */
-export function checkReachable(
-  request: IncomingMessage | undefined,
-  id: string,
-  isLoaded: boolean,
-): void {
+export function checkReachable(request: IncomingMessage | undefined): void {
   const state = findState(request);
   if (request === undefined || state === undefined) return;
-  if (state.response.headersSent) {
-    if (isLoaded || state.sentId !== id) throw signInTooLate();
-  } else checkSendable(request, state.plan, (request as Partial<Request>).session?.cookie);
+  if (state.response.headersSent) throw signInTooLate();
+  checkSendable(request, state.plan, (request as Partial<Request>).session?.cookie);
 }

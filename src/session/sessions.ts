@@ -7,7 +7,7 @@ import { notSignedIn, sessionEnded } from "./failures.ts";
 import { handleOf } from "./handle.ts";
 import type { Ledger } from "./ledger.ts";
 import { factsOf, type SessionRequest } from "./live-session.ts";
-import { type Member, membersOf } from "./members.ts";
+import type { Member } from "./members.ts";
 import { ledgerOf, type Mounted, mountedOf } from "./mounted.ts";
 import { requireState } from "./state.ts";
 import { parseUserId, type UserId } from "./user-id.ts";
@@ -111,7 +111,7 @@ async function find(
   request: IncomingMessage,
   { plan, ledger }: Mounted,
 ): Promise<RequestSession | undefined> {
-  const { id } = namedSession(request, plan);
+  const { id } = namedSession(request, plan!);
   const reading = id === undefined ? undefined : await ledger.read(id);
   if (id === undefined || reading?.kind !== "live") return undefined;
   const { data, stored } = reading;
@@ -130,8 +130,7 @@ export function createSessions(context: Context): Sessions {
   return {
     list: async (userId, request) => {
       const user = parseUserId(userId);
-      const { fence, records } = ledger();
-      const { live } = await membersOf(fence, records, user);
+      const { live } = await ledger().membersOf(user);
       const currentId = (request as SessionRequest | undefined)?.sessionID;
       const infos = live.map((member) => infoOf(ledger(), member, currentId));
       return (await Promise.all(infos)).toReversed();
@@ -139,9 +138,10 @@ export function createSessions(context: Context): Sessions {
     end: async (userId, handle) => {
       const user = parseUserId(userId);
       const { fence, records } = ledger();
-      const id = (await fence.members(user)).find((member) => handleOf(member) === handle);
-      if (id === undefined || !(await fence.leave(user, id))) return false;
-      return (await records.buryAll([id], user, "revoked")) > 0;
+      const { live } = await ledger().membersOf(user);
+      const found = live.find(({ id }) => handleOf(id) === handle);
+      if (found === undefined || !(await fence.leave(user, found.id))) return false;
+      return (await records.buryAll([found.id], user, "revoked")) > 0;
     },
     endOthers: async (request) => {
       requireState(request, "sessions.endOthers()");
@@ -157,7 +157,7 @@ export function createSessions(context: Context): Sessions {
       return records.buryAll((await fence.take(user))!, user, "revoked");
     },
     fromRequest: async (request) => {
-      const mounted = mountedOf(context);
+      const mounted = mountedOf(context).filter(({ plan }) => plan !== undefined);
       if (mounted.length === 0) requireState(request, "sessions.fromRequest()");
       for (const one of mounted) {
         // eslint-disable-next-line no-await-in-loop -- a request has one session, and most kits one session()

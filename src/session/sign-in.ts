@@ -7,7 +7,7 @@ import {
   signInTooLate,
   userNotFound,
 } from "./failures.ts";
-import type { Ledger, LedgerOptions } from "./ledger.ts";
+import type { Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { fingerprint, toJson } from "./record.ts";
 import { findState } from "./state.ts";
@@ -78,13 +78,13 @@ export function createSignIn(
         throw isOfSignIn(error) ? error : guardUnreachable(error);
       }
       if (before === undefined) return;
-      void ledger.records.discard(oldId);
+      void ledger.records.discard(oldId, before.mark);
       if (before.user !== undefined && before.user !== user) await ledger.leave(before.user, oldId);
     },
     signOut: async (request) => {
       const { session, sessionID } = request as SessionRequest;
       const stored = session ? factsOf(session).stored : undefined;
-      if (stored) await ledger.destroyKnown(sessionID, stored.user);
+      if (stored) await ledger.destroyKnown(sessionID, stored);
       generate(request);
     },
     regenerate: async (request) => {
@@ -94,8 +94,15 @@ export function createSignIn(
       generate(request);
       if (stored === undefined) return;
       const { user } = stored;
-      if (user === undefined) return ledger.destroyKnown(oldId, undefined);
-      const renamed = await ledger.rename(oldId, { ...stored, user }, carrier.sessionID);
+      let renamed: Stored | undefined;
+      try {
+        if (user === undefined) return await ledger.destroyKnown(oldId, stored);
+        renamed = await ledger.rename(oldId, { ...stored, user }, carrier.sessionID);
+      } catch (error) {
+        carrier.session = old;
+        carrier.sessionID = oldId;
+        throw error;
+      }
       if (renamed === undefined) throw sessionEnded();
       // Without a print, whatever is saved next is written, with a lifetime of its own.
       factsOf(carrier.session!).stored = renamed;

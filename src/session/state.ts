@@ -22,10 +22,14 @@ export interface SessionState {
   readonly cookieId: string | undefined;
   /** The cookie is good, but another one must be sent: its secret is an older one, or its name another library's. */
   readonly mustReissue: boolean;
-  /** The id that this response's header gave to the client, once it was sent. */
-  sentId: string | undefined;
+  /** A `destroy()` under way, which the response waits for. */
+  leaving: Promise<void> | undefined;
+  /** Sign-ins of one request come one after the other. */
+  signing: Promise<void> | undefined;
   /** The client's cookie names a session that is no more. */
   isCookieStale: boolean;
+  /** It does, but is to be cleared with a later answer. */
+  isClearedLater: boolean;
   /** The answer was replaced, because the session could not be stored: it carries no cookie. */
   isRefused: boolean;
   /** Set where the session was ended by something else than its own logout. */

@@ -10,6 +10,7 @@ import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./listing.ts";
 import { factsOf, KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { fingerprint, ownLifetime, type SessionJson } from "./record.ts";
+import { reporter } from "./records.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { findState } from "./state.ts";
 import { Writer } from "./writer.ts";
@@ -118,8 +119,9 @@ export class KitSessionStore extends RedisStore {
     return this.#signIn.signOut(request);
   }
 
-  override regenerate(request: never, callback: Callback): void {
-    void answer(this.#signIn.regenerate(request), callback);
+  override regenerate(request: never, callback?: Callback): void {
+    const report = reporter(this.#context)("regenerating a session");
+    void answer(this.#signIn.regenerate(request), callback ?? ((error) => error && report(error)));
   }
 
   override destroy(id: string, callback?: Callback): Promise<void> {
@@ -170,6 +172,6 @@ export class KitSessionStore extends RedisStore {
   }
 
   override clear(callback?: Callback): Promise<void> {
-    return answer(clearSessions(this.#context), callback);
+    return answer(clearSessions(this.#context, this.#options.adoptPrefix), callback);
   }
 }

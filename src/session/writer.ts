@@ -2,9 +2,9 @@
 import type { IncomingMessage } from "node:http";
 import type { Trust } from "../config/trust-proxy.ts";
 import { clientAddress } from "../request.ts";
-import { guardUnreachable, isOfSignIn } from "./failures.ts";
+import { guardUnreachable, isOfSignIn, sessionEnded } from "./failures.ts";
 import type { Client, Ledger, LedgerOptions } from "./ledger.ts";
-import { factsOf, type LiveSession } from "./live-session.ts";
+import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./record.ts";
 import { checkReachable } from "./sendable.ts";
 import { parseUserId } from "./user-id.ts";
@@ -17,6 +17,12 @@ export function isBlank(session: object): boolean {
   return (
     factsOf(session).stored === undefined && Object.keys(session).every((name) => name === "cookie")
   );
+}
+
+/** Makes `to` hold what `from` does, its cookie included. */
+function moveData(from: LiveSession, to: LiveSession): void {
+  for (const name of Object.keys(to)) if (!(name in from)) delete to[name];
+  Object.assign(to, from);
 }
 
 /** Writes for one store. */
@@ -43,22 +49,32 @@ export class Writer {
 
   /** Saves a session; where a user appears in it, or another one, that is a sign-in. */
   async save(id: string, session: LiveSession): Promise<void> {
-    const { stored, isLoaded } = factsOf(session);
+    const { stored, isLoaded, successor } = factsOf(session);
+    if (successor) {
+      const renewed = successor as LiveSession;
+      moveData(session, renewed);
+      return this.save(renewed.id, renewed);
+    }
     const user = this.#options.userOf(toJson(session));
     if (user === undefined || user === stored?.user) return this.#write(id, session);
     parseUserId(user);
-    checkReachable(session.req, id, isLoaded);
-    // Against fixation: an id that came in by cookie is not the one that gets signed in. The cookie is
-    // written after this, with the request's session as it is then.
-    return isLoaded
-      ? this.#writeSignIn(this.#renew(session), id)
-      : this.#writeSignIn(session, undefined);
+    checkReachable(session.req);
+    // Against fixation: an id that came in by cookie is not the one that gets signed in, nor one that
+    // another user had. The cookie is written after this, with the request's session as it is then.
+    const isRenewed = session.req !== undefined && (isLoaded || stored?.user !== undefined);
+    if (!isRenewed) return this.#writeSignIn(id, session, undefined);
+    const renewed = this.#renew(session, session.req!);
+    return this.#writeSignIn(renewed.id, renewed, id);
   }
 
   /** A save that signs in. If it fails, nothing of it may be saved later, and no cookie may speak of it. */
-  async #writeSignIn(session: LiveSession, formerId: string | undefined): Promise<void> {
+  async #writeSignIn(
+    id: string,
+    session: LiveSession,
+    formerId: string | undefined,
+  ): Promise<void> {
     try {
-      await this.#write(session.id, session, formerId);
+      await this.#write(id, session, formerId);
     } catch (error) {
       factsOf(session).isRefused = true;
       if (session.req?.session === session) this.#generate(session.req);
@@ -66,12 +82,12 @@ export class Writer {
     }
   }
 
-  /** Moves a session's data into a new session of the same request. */
-  #renew(session: LiveSession): LiveSession {
-    const request = session.req!;
+  /** Moves a session's data into a new session of the same request; what is saved through the old object goes there, too. */
+  #renew(session: LiveSession, request: SessionRequest): LiveSession {
     this.#generate(request);
     const renewed = request.session!;
-    Object.assign(renewed, session);
+    moveData(session, renewed);
+    factsOf(session).successor = renewed;
     return renewed;
   }
 
@@ -92,13 +108,19 @@ export class Writer {
     const user = this.#options.userOf(data);
     const isSignIn = user !== undefined && user !== before?.user;
     const client = isSignIn ? this.clientOf(session.req) : {};
+    // First of all: what stands in a user's Set is that user's.
+    if (before?.user !== undefined && before.user !== user)
+      await this.#ledger.fence.leave(before.user, id);
     if (before === undefined) {
       facts.stored = await this.#ledger.create(id, data, client);
       facts.print = fingerprint(data);
     } else {
       const saved = await this.#ledger.save(id, before, data, client);
       facts.isGone = saved === undefined;
-      if (saved === undefined) return;
+      if (saved === undefined) {
+        if (isSignIn) throw sessionEnded();
+        return;
+      }
       facts.stored = saved.stored;
       facts.print = fingerprint(saved.data);
       if (saved.data !== data) adopt(session, data, saved.data);
@@ -106,8 +128,6 @@ export class Writer {
     facts.isWritten = true;
     if (isSignIn) await this.admit(user, id, formerId);
     if (formerId !== undefined) await this.#ledger.retire(formerId);
-    if (before?.user !== undefined && before.user !== user)
-      await this.#ledger.leave(before.user, id);
   }
 
   /** Fails closed: where the claim is not known to have run, no one may hold the id. */
