@@ -9,6 +9,8 @@ import { makeKit, serve } from "./kit.ts";
 import { type RawOptions, type RawReply, send } from "./raw.ts";
 import { type RedisServer, startRedis } from "./redis-server.ts";
 
+export { attributesOf, expiryOf } from "./set-cookie.ts";
+
 /** `sameSite: 'auto'` is not in express-session's types. */
 export type CookieGiven = Omit<CookieOptions, "sameSite"> & {
   sameSite?: CookieOptions["sameSite"] | "auto";
@@ -158,17 +160,6 @@ export class Visitor {
 export function idOf(pair: string | undefined): string | undefined {
   const value = decodeURIComponent(pair?.slice(pair.indexOf("=") + 1) ?? "");
   return value.startsWith("s:") ? value.slice(2, value.lastIndexOf(".")) : undefined;
-}
-
-/** A cookie line's attributes, sorted; of Expires only that it is there. */
-export function attributesOf(line: string | undefined): string[] {
-  const [, ...attributes] = line?.split("; ") ?? [];
-  return attributes.map((one) => one.replace(/^Expires=.*/, "Expires")).toSorted();
-}
-
-/** How far in the future a cookie line's Expires is, in milliseconds; NaN without one. */
-export function expiryOf(line: string | undefined): number {
-  return Date.parse(/Expires=([^;]+)/.exec(line ?? "")?.[1] ?? "") - Date.now();
 }
 
 const see: Route = (req, res) => {

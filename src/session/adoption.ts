@@ -2,6 +2,7 @@
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { Admission } from "./admission.ts";
+import type { Foreign } from "./foreign.ts";
 import { decode, encode, type Mark, type SessionJson, tombstone, type UserOf } from "./record.ts";
 import type { Records } from "./records.ts";
 import { compareAndSet } from "./save.ts";
@@ -28,16 +29,21 @@ export interface AdoptionOptions {
 export function createAdoption(
   context: Context,
   records: Records,
+  foreign: Foreign,
   admission: Admission,
   options: AdoptionOptions,
 ): (id: string, held: string | null) => Promise<string | null> {
   const { connection, keys } = context;
 
   /** Answers what stands in the key afterwards, and whether this call put it there. */
-  const mark = async (id: string, held: string | null, found: string, data: SessionJson) => {
+  const mark = async (id: string, held: string | null, origin: string, data: SessionJson) => {
     const isForeign = held === null && options.prefix !== undefined;
-    const from = isForeign ? { from: options.prefix! } : {};
-    const adopted: Mark = { v: 1, created: Date.now(), adopted: true, ...from };
+    const adopted: Mark = {
+      v: 1,
+      created: Date.now(),
+      adopted: true,
+      ...(isForeign && { from: options.prefix }),
+    };
     const ttl = Math.ceil(options.lifetime(data.cookie, adopted));
     if (ttl <= 0) return { text: null, isMine: false };
     const text = encode(data, adopted);
@@ -47,7 +53,7 @@ export function createAdoption(
     }
     const isMine = await connection.set(keys.session(id), text, { ttl, condition: "NX" });
     if (!isMine) return { text: await records.textOf(id), isMine };
-    await records.markForeign(id, found, data, adopted, ttl);
+    await foreign.mark(id, origin, data, adopted, ttl);
     return { text, isMine };
   };
   const claim = async (id: string, text: string, data: SessionJson): Promise<string> => {
@@ -66,7 +72,7 @@ export function createAdoption(
     let text = held;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       // eslint-disable-next-line no-await-in-loop -- each attempt builds on what the last one found
-      const found = text ?? (await records.foreignTextOf(id));
+      const found = text ?? (await foreign.textOf(id));
       const record = found === null ? undefined : decode(found);
       if (found === null || record?.kind !== "live" || record.mark !== undefined) return text;
       // eslint-disable-next-line no-await-in-loop

@@ -76,7 +76,7 @@ export class SessionGate implements Gate {
       return this.#store.writer.save(sessionID, session);
     } catch (error) {
       // A session that JSON cannot hold, or that is none.
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

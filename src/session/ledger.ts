@@ -17,6 +17,7 @@ import {
   type StoredRecord,
 } from "./record.ts";
 import { createRecords, type Records, type RecordsOptions, reporter } from "./records.ts";
+import { createForeign, type Foreign } from "./foreign.ts";
 import { type Members, membersOf } from "./members.ts";
 import { saveOver } from "./save.ts";
 
@@ -63,6 +64,7 @@ export class Ledger {
   readonly admission: Admission;
   readonly #context: Context;
   readonly #options: LedgerOptions;
+  readonly #foreign: Foreign;
   readonly #report: ReturnType<typeof reporter>;
   readonly #adopt: ReturnType<typeof createAdoption>;
   /** A guess that saves a wait: checked against the session, so a wrong one costs a command and nothing else. */
@@ -74,10 +76,11 @@ export class Ledger {
     this.#context = context;
     this.#options = options;
     this.#report = reporter(context);
-    this.records = createRecords(context, options);
+    this.#foreign = createForeign(context, options.adoptPrefix);
+    this.records = createRecords(context, options, this.#foreign);
     this.fence = createFence(context.connection, context.keys, options.absolute + SET_SLACK);
     this.admission = createAdmission(context, this.fence, this.records, options);
-    this.#adopt = createAdoption(context, this.records, this.admission, {
+    this.#adopt = createAdoption(context, this.records, this.#foreign, this.admission, {
       userOf: options.userOf,
       prefix: options.adoptPrefix,
       lifetime: (cookie, mark) => this.#lifetime(cookie, mark),
@@ -264,7 +267,7 @@ export class Ledger {
   /** As {@link destroyKnown}, for a session of which only the id is known. */
   async destroy(id: string): Promise<void> {
     const own = await this.records.textOf(id);
-    const text = own ?? (await this.records.foreignTextOf(id));
+    const text = own ?? (await this.#foreign.textOf(id));
     const record = text === null ? undefined : decode(text);
     if (record?.kind === "ended") return;
     const isLive = record?.kind === "live";
@@ -279,9 +282,9 @@ export class Ledger {
     });
   }
 
-  /** As {@link destroy}, for an id that was signed in under a new one; a failure is reported and harms nothing. */
-  async retire(id: string): Promise<void> {
-    await this.destroy(id).catch(this.#report("deleting a session"));
+  /** As {@link destroyKnown}, for an id that was signed in under a new one: a failure is reported. */
+  async retire(id: string, stored: Stored): Promise<void> {
+    await this.destroyKnown(id, stored).catch(this.#report("deleting a session"));
   }
 
   async leave(user: string, id: string): Promise<void> {

@@ -30,6 +30,8 @@ const Base: new (request: IncomingMessage, data?: object) => ShellSession =
 /** Of session objects that express-session made: under `sessionStore()`, a new one is. */
 const FACTS = new WeakMap<object, Facts>();
 
+function ignore(): void {}
+
 /** Carries its {@link Facts}, and tells its request when it is destroyed. */
 export class KitSession extends Base {
   /** Here, not in the WeakMap: those with an entry for each request are work for the garbage collector. */
@@ -46,18 +48,17 @@ export class KitSession extends Base {
   /** As express-session's; the response waits for it, and fails with it where no callback hears of that. */
   override destroy(callback?: (error: unknown) => void): unknown {
     const state = findState(this.req);
-    let settle = (_error: unknown): void => {};
-    if (state) {
-      state.leaving = new Promise((resolve, reject) => {
-        settle = (error) => (error && callback === undefined ? reject(error as Error) : resolve());
+    if (!state) return super.destroy(callback ?? ignore);
+    state.leaving = new Promise((resolve, reject) => {
+      super.destroy((error) => {
+        if (!error && state.cookieId === this.id) state.isCookieStale = true;
+        if (error && callback === undefined) reject(error);
+        else resolve();
+        callback?.(error);
       });
-      state.leaving.catch(() => {}); // The response may have left before.
-    }
-    return super.destroy((error) => {
-      if (!error && state?.cookieId === this.id) state.isCookieStale = true;
-      settle(error);
-      callback?.(error);
     });
+    state.leaving.catch(ignore); // The response may have left before.
+    return this;
   }
 }
 

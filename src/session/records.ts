@@ -4,8 +4,8 @@ import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
 import { idTaken } from "./failures.ts";
+import type { Foreign } from "./foreign.ts";
 import { type Burial, decode, encode, type Mark, type SessionJson, tombstone } from "./record.ts";
-import { compareAndSet } from "./save.ts";
 
 /** Times in milliseconds. */
 export interface RecordsOptions {
@@ -19,8 +19,6 @@ export interface RecordsOptions {
 export interface Records {
   /** What stands in a session's key; of a key that holds no text at all, an empty one. */
   textOf(id: string): Promise<string | null>;
-  /** As {@link Records.textOf}, of the key that another library wrote. */
-  foreignTextOf(id: string): Promise<string | null>;
   /** Stores a session under an id that no one else knows; answers the key's text. */
   create(id: string, data: SessionJson, mark: Mark, ttl: number): Promise<string>;
   /** Replaces a session that was ended, so that its client learns why. Never makes a key; answers whether there was one. */
@@ -41,8 +39,6 @@ export interface Records {
   timeLeft(id: string): Promise<number | undefined>;
   /** Moves a session's expiry; a failure is reported and harms nothing. */
   prolong(id: string, ttl: number): Promise<void>;
-  /** Marks what another library wrote as adopted, for good, and lets it end no later than what was made of it. */
-  markForeign(id: string, held: string, data: SessionJson, mark: Mark, ttl: number): Promise<void>;
 }
 
 /** Says what was survived. */
@@ -52,7 +48,7 @@ export function reporter(context: Context): (during: string) => (error: unknown)
 }
 
 /** What stands in a key; of one that holds no text at all, an empty one. */
-async function textAt(connection: Connection, key: string): Promise<string | null> {
+export async function textAt(connection: Connection, key: string): Promise<string | null> {
   try {
     return await connection.get(key);
   } catch (error) {
@@ -62,13 +58,13 @@ async function textAt(connection: Connection, key: string): Promise<string | nul
 }
 
 /** Makes the {@link Records} of one kit. */
-export function createRecords(context: Context, options: RecordsOptions): Records {
+export function createRecords(
+  context: Context,
+  options: RecordsOptions,
+  foreign: Foreign,
+): Records {
   const { connection, keys, events } = context;
   const report = reporter(context);
-  const foreignKeyOf = (id: string, mark?: Mark): string | undefined => {
-    const prefix = mark?.from ?? options.adoptPrefix;
-    return prefix === undefined ? undefined : keys.foreignSession(prefix, id);
-  };
   const entomb = (id: string, ended: Burial, isAdopted: boolean, condition?: "XX") => {
     // Longer than any key that is to stay ended.
     const ttl = isAdopted ? Math.max(options.idle, options.absolute) : options.idle;
@@ -76,9 +72,8 @@ export function createRecords(context: Context, options: RecordsOptions): Record
     return connection.set(keys.session(id), tombstone(ended), how);
   };
   const remove = async (id: string, mark?: Mark): Promise<boolean> => {
-    const foreign = foreignKeyOf(id, mark);
     if (mark?.adopted !== true) return connection.del(keys.session(id));
-    if (foreign !== undefined) await connection.del(foreign);
+    await foreign.remove(id, mark);
     return entomb(id, { reason: "signed-out", at: Date.now() }, true);
   };
   /** Who is revoked may have been adopted by a process that was told more than this one. */
@@ -89,18 +84,14 @@ export function createRecords(context: Context, options: RecordsOptions): Record
   };
   const bury = async (id: string, userId: string, reason: EndReason): Promise<boolean> => {
     const mark = reason === "revoked" ? await markOf(id) : undefined;
-    const foreign = foreignKeyOf(id, mark);
-    if (foreign !== undefined) await connection.del(foreign).catch(report("ending a session"));
-    const isBuried = await entomb(id, { reason, at: Date.now() }, foreign !== undefined, "XX");
+    await foreign.remove(id, mark).catch(report("ending a session"));
+    const ended = { reason, at: Date.now() };
+    const isBuried = await entomb(id, ended, foreign.isPossible(mark), "XX");
     if (isBuried) events.emit("session-ended", { userId, reason });
     return isBuried;
   };
   return {
     textOf: (id) => textAt(connection, keys.session(id)),
-    foreignTextOf: async (id) => {
-      const key = foreignKeyOf(id);
-      return key === undefined ? null : textAt(connection, key);
-    },
     create: async (id, data, mark, ttl) => {
       const text = encode(data, mark);
       if (await connection.set(keys.session(id), text, { ttl, condition: "NX" })) return text;
@@ -125,11 +116,6 @@ export function createRecords(context: Context, options: RecordsOptions): Record
     timeLeft: (id) => connection.pttl(keys.session(id)),
     prolong: async (id, ttl) => {
       await connection.pexpire(keys.session(id), ttl).catch(report("prolonging a session"));
-    },
-    markForeign: async (id, held, data, mark, ttl) => {
-      const key = foreignKeyOf(id, mark)!;
-      const left = Math.min(ttl, (await connection.pttl(key)) ?? ttl);
-      await compareAndSet(connection, key, held, encode(data, mark), Math.max(1, left));
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Signs requests in and out: a new id at every sign-in, and the old one's end. */
 import type { IncomingMessage } from "node:http";
+import { KitError } from "../errors.ts";
 import {
   guardUnreachable,
   isOfSignIn,
@@ -45,6 +46,26 @@ export function keepData(
   return data;
 }
 
+/** Where nothing came of it, the request goes on as it was. */
+function restore(request: SessionRequest, old: SessionRequest["session"], oldId: string): void {
+  request.session = old;
+  request.sessionID = oldId;
+}
+
+async function renew(
+  ledger: Ledger,
+  request: SessionRequest,
+  oldId: string,
+  stored: Stored,
+): Promise<void> {
+  const { user } = stored;
+  if (user === undefined) return ledger.destroyKnown(oldId, stored);
+  const renamed = await ledger.rename(oldId, { ...stored, user }, request.sessionID);
+  if (renamed === undefined) throw sessionEnded();
+  // Without a print, whatever is saved next is written, with a lifetime of its own.
+  factsOf(request.session!).stored = renamed;
+}
+
 /** Makes the {@link SignIn} of one store. */
 export function createSignIn(
   ledger: Ledger,
@@ -73,8 +94,7 @@ export function createSignIn(
       try {
         await start(carrier, user, oldId);
       } catch (error) {
-        carrier.session = old;
-        carrier.sessionID = oldId;
+        restore(carrier, old, oldId);
         throw isOfSignIn(error) ? error : guardUnreachable(error);
       }
       if (before === undefined) return;
@@ -93,19 +113,13 @@ export function createSignIn(
       const stored = old ? factsOf(old).stored : undefined;
       generate(request);
       if (stored === undefined) return;
-      const { user } = stored;
-      let renamed: Stored | undefined;
       try {
-        if (user === undefined) return await ledger.destroyKnown(oldId, stored);
-        renamed = await ledger.rename(oldId, { ...stored, user }, carrier.sessionID);
+        await renew(ledger, carrier, oldId, stored);
       } catch (error) {
-        carrier.session = old;
-        carrier.sessionID = oldId;
+        const isEnded = error instanceof KitError && error.code === "SESSION_ENDED";
+        if (!isEnded) restore(carrier, old, oldId);
         throw error;
       }
-      if (renamed === undefined) throw sessionEnded();
-      // Without a print, whatever is saved next is written, with a lifetime of its own.
-      factsOf(carrier.session!).stored = renamed;
     },
   };
 }

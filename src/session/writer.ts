@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Trust } from "../config/trust-proxy.ts";
 import { clientAddress } from "../request.ts";
 import { guardUnreachable, isOfSignIn, sessionEnded } from "./failures.ts";
-import type { Client, Ledger, LedgerOptions } from "./ledger.ts";
+import type { Client, Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./record.ts";
 import { checkReachable } from "./sendable.ts";
@@ -11,6 +11,12 @@ import { parseUserId } from "./user-id.ts";
 
 /** Gives a request a new, empty session. */
 export type Generate = (request: IncomingMessage) => void;
+
+/** What a session was before it was signed in under a new id. */
+interface Former {
+  readonly id: string;
+  readonly stored: Stored | undefined;
+}
 
 /** An empty session that was never stored. It need not be, and its client needs no cookie for it. */
 export function isBlank(session: object): boolean {
@@ -64,17 +70,17 @@ export class Writer {
     const isRenewed = session.req !== undefined && (isLoaded || stored?.user !== undefined);
     if (!isRenewed) return this.#writeSignIn(id, session, undefined);
     const renewed = this.#renew(session, session.req!);
-    return this.#writeSignIn(renewed.id, renewed, id);
+    return this.#writeSignIn(renewed.id, renewed, { id, stored });
   }
 
   /** A save that signs in. If it fails, nothing of it may be saved later, and no cookie may speak of it. */
   async #writeSignIn(
     id: string,
     session: LiveSession,
-    formerId: string | undefined,
+    former: Former | undefined,
   ): Promise<void> {
     try {
-      await this.#write(id, session, formerId);
+      await this.#write(id, session, former);
     } catch (error) {
       factsOf(session).isRefused = true;
       if (session.req?.session === session) this.#generate(session.req);
@@ -92,14 +98,14 @@ export class Writer {
   }
 
   /** One write at a time for a session object: each builds on what the one before left in its key. */
-  #write(id: string, session: LiveSession, formerId?: string): Promise<void> {
+  #write(id: string, session: LiveSession, former?: Former): Promise<void> {
     const facts = factsOf(session);
-    const write = () => this.#writeNow(id, session, formerId);
+    const write = () => this.#writeNow(id, session, former);
     facts.writing = facts.writing ? facts.writing.then(write, write) : write();
     return facts.writing;
   }
 
-  async #writeNow(id: string, session: LiveSession, formerId?: string): Promise<void> {
+  async #writeNow(id: string, session: LiveSession, former?: Former): Promise<void> {
     const facts = factsOf(session);
     if (facts.isRefused) throw guardUnreachable();
     if (!this.isDue(session)) return;
@@ -126,8 +132,8 @@ export class Writer {
       if (saved.data !== data) adopt(session, data, saved.data);
     }
     facts.isWritten = true;
-    if (isSignIn) await this.admit(user, id, formerId);
-    if (formerId !== undefined) await this.#ledger.retire(formerId);
+    if (isSignIn) await this.admit(user, id, former?.id);
+    if (former?.stored) await this.#ledger.retire(former.id, former.stored);
   }
 
   /** Fails closed: where the claim is not known to have run, no one may hold the id. */
