@@ -70,7 +70,8 @@ export class SessionGate implements Gate {
   work(): Promise<void> | undefined {
     const { session, sessionID } = this.#request;
     try {
-      if (!session) return this.#state.leaving ?? this.#unset();
+      if (this.#state.leaving) return this.#workAfter(this.#state.leaving);
+      if (!session) return this.#unset();
       if (typeof sessionID !== "string" || !this.#store.writer.isDue(session)) return undefined;
       session.touch();
       return this.#store.writer.save(sessionID, session);
@@ -78,6 +79,11 @@ export class SessionGate implements Gate {
       // A session that JSON cannot hold, or that is none.
       return Promise.reject(error);
     }
+  }
+
+  async #workAfter(leaving: Promise<void>): Promise<void> {
+    await leaving;
+    await this.work();
   }
 
   /** With `unset: 'destroy'`: once. */

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import expressSession, { type Session, type SessionData } from "express-session";
 import { type Facts, newFacts } from "./facts.ts";
-import { findState } from "./state.ts";
+import { findState, noteLeaving } from "./state.ts";
 
 /** express-session's Session, with the request that it carries and the type does not show. */
 export type LiveSession = Session &
@@ -30,8 +30,6 @@ const Base: new (request: IncomingMessage, data?: object) => ShellSession =
 /** Of session objects that express-session made: under `sessionStore()`, a new one is. */
 const FACTS = new WeakMap<object, Facts>();
 
-function ignore(): void {}
-
 /** Carries its {@link Facts}, and tells its request when it is destroyed. */
 export class KitSession extends Base {
   /** Here, not in the WeakMap: those with an entry for each request are work for the garbage collector. */
@@ -48,17 +46,11 @@ export class KitSession extends Base {
   /** As express-session's; the response waits for it, and fails with it where no callback hears of that. */
   override destroy(callback?: (error: unknown) => void): unknown {
     const state = findState(this.req);
-    if (!state) return super.destroy(callback ?? ignore);
-    state.leaving = new Promise((resolve, reject) => {
-      super.destroy((error) => {
-        if (!error && state.cookieId === this.id) state.isCookieStale = true;
-        if (error && callback === undefined) reject(error);
-        else resolve();
-        callback?.(error);
-      });
+    const told = noteLeaving(state, callback);
+    return super.destroy((error) => {
+      if (!error && state?.cookieId === this.id) state.isCookieStale = true;
+      told(error);
     });
-    state.leaving.catch(ignore); // The response may have left before.
-    return this;
   }
 }
 

@@ -22,7 +22,7 @@ export interface SessionState {
   readonly cookieId: string | undefined;
   /** The cookie is good, but another one must be sent: its secret is an older one, or its name another library's. */
   readonly mustReissue: boolean;
-  /** A `destroy()` under way, which the response waits for. */
+  /** A `destroy()` or `regenerate()` under way, which the response waits for; it rejects where nobody else is told. */
   leaving: Promise<void> | undefined;
   /** Sign-ins of one request come one after the other. */
   signing: Promise<void> | undefined;
@@ -50,6 +50,33 @@ export function setState(request: IncomingMessage, state: SessionState): void {
 export function findState(request: Carrier | undefined): SessionState | undefined {
   return request?.[STATE];
 }
+
+/**
+ * Lets the response wait for the end of a session.
+ *
+ * @param callback is told of a failure; without one, the response fails
+ * @returns the callback to pass on
+ */
+export function noteLeaving(
+  state: SessionState | undefined,
+  callback: ((error?: unknown) => void) | undefined,
+): (error?: unknown) => void {
+  if (!state) return callback ?? ignore;
+  let settle = ignore;
+  const leaving = new Promise<void>((resolve, reject) => {
+    settle = (error) => (error && callback === undefined ? reject(error as Error) : resolve());
+  });
+  leaving.catch(ignore); // The response may have left before.
+  state.leaving = leaving;
+  return (error) => {
+    // One that failed untold stays, for the response to fail with it.
+    if ((!error || callback) && state.leaving === leaving) state.leaving = undefined;
+    settle(error);
+    callback?.(error);
+  };
+}
+
+function ignore(_error?: unknown): void {}
 
 /** As {@link findState}, for calls that cannot do without. */
 export function requireState(request: IncomingMessage, caller: string): SessionState {

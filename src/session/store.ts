@@ -10,9 +10,8 @@ import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./listing.ts";
 import { factsOf, KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { fingerprint, ownLifetime, type SessionJson } from "./record.ts";
-import { reporter } from "./records.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
-import { findState } from "./state.ts";
+import { findState, noteLeaving } from "./state.ts";
 import { Writer } from "./writer.ts";
 
 type Callback = (error?: unknown, value?: unknown) => void;
@@ -120,8 +119,8 @@ export class KitSessionStore extends RedisStore {
   }
 
   override regenerate(request: never, callback?: Callback): void {
-    const report = reporter(this.#context)("regenerating a session");
-    void answer(this.#signIn.regenerate(request), callback ?? ((error) => error && report(error)));
+    const told = noteLeaving(findState(request), callback);
+    void answer(this.#signIn.regenerate(request), told);
   }
 
   override destroy(id: string, callback?: Callback): Promise<void> {

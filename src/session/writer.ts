@@ -74,11 +74,7 @@ export class Writer {
   }
 
   /** A save that signs in. If it fails, nothing of it may be saved later, and no cookie may speak of it. */
-  async #writeSignIn(
-    id: string,
-    session: LiveSession,
-    former: Former | undefined,
-  ): Promise<void> {
+  async #writeSignIn(id: string, session: LiveSession, former: Former | undefined): Promise<void> {
     try {
       await this.#write(id, session, former);
     } catch (error) {
