@@ -3,9 +3,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { RequestHandler } from "express";
 import type { KitEvents, SessionOptions } from "express-redis-kit";
 import request from "supertest";
+import { openWatched } from "../support/connections.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
+import { kitOver } from "../support/session-app.ts";
 import { routes, serveStock } from "../support/stock-app.ts";
+import { gated } from "../support/wrapped.ts";
 
 const SECRET = "a secret that both stacks have";
 const HOUR = 3_600_000;
@@ -176,5 +179,85 @@ describe("beside the stock stack, while both run", () => {
     const unknown = await me(urls[0]!, old);
     expect(unknown.body).toEqual({});
     expect(String(unknown.headers["set-cookie"])).toMatch(/^connect\.sid=; .*1970/);
+  });
+});
+
+describe("an adopted session that has ended", () => {
+  const options: SessionOptions = { adopt: { prefix: "sess:", cookie: "connect.sid" } };
+  const startStock = async (): Promise<void> => {
+    stock = await serveStock({ socketPath: server.socketPath, secret: SECRET });
+  };
+
+  it("is not adopted by a request that had looked before it ended", async () => {
+    await startStock();
+    const old = await login(stock.url);
+    const { connection } = openWatched({ redis: server.url });
+    const gate = gated(connection, "set");
+    const slow = routes(kitOver(gate.target).session({ secret: SECRET, ...options }) as never);
+    const late = me(await serve(slow), old).then(({ body }) => body as object);
+    await until(() => gate.waiting() > 0, "it has looked, and is about to adopt");
+    const { urls } = await instances(options);
+    await request(urls[0]!).post("/logout").set("Cookie", old).expect(200);
+    const current = await login(urls[0]!);
+    gate.open();
+    expect(await late).toEqual({});
+    expect((await me(urls[0]!, current)).body).toMatchObject({ userId: "7" });
+  });
+
+  it("does not come back where the other stack writes it once more", async () => {
+    await startStock();
+    const old = await login(stock.url);
+    const { urls } = await instances(options);
+    await me(urls[0]!, old);
+    const held = await stock.store.get(idOf(old));
+    await request(urls[0]!).post("/logout").set("Cookie", old).expect(200);
+    await stock.store.set(idOf(old), held);
+    expect((await me(urls[0]!, old)).body).toEqual({});
+  });
+
+  it("ends for good from a process that knows nothing of the prefix", async () => {
+    await startStock();
+    const old = await login(stock.url);
+    const { urls } = await instances(options);
+    await me(urls[0]!, old);
+    expect(await makeKit({ redis: server.url }).sessions.endAll("7")).toBe(1);
+    expect(await keys("sess:*")).toEqual([]);
+    expect((await me(urls[0]!, old)).body).toEqual({ ended: "revoked" });
+  });
+
+  it("does not come back after its timeouts, though the old key is still there", async () => {
+    await startStock();
+    const old = await login(stock.url);
+    const { urls } = await instances(options);
+    await me(urls[0]!, old);
+    await server.client.del(`session:${idOf(old)}`); // As its expiry does.
+    expect(await keys("sess:*")).toHaveLength(1);
+    expect((await me(urls[0]!, old)).body).toEqual({});
+  });
+
+  it("does not come back after clear()", async () => {
+    await startStock();
+    const [read, unread] = [await login(stock.url), await login(stock.url, "8")];
+    const kit = makeKit({ redis: server.url });
+    const url = await serve(routes(kit.session({ secret: SECRET, ...options }) as never));
+    await me(url, read);
+    await new Promise((done) => kit.sessionStore(options).clear!(done));
+    expect(await keys("sess*")).toEqual([]);
+    for (const cookie of [read, unread]) expect((await me(url, cookie)).body).toEqual({});
+  });
+
+  it("is told why, where the prefix is the kit's own and adopt names it all the same", async () => {
+    const own = { prefix: "session:", cookie: "sid" };
+    stock = await serveStock({
+      socketPath: server.socketPath,
+      secret: SECRET,
+      prefix: own.prefix,
+      name: own.cookie,
+    });
+    const { urls } = await instances({ adopt: own });
+    const old = await login(stock.url);
+    await me(urls[0]!, old);
+    await login(urls[0]!);
+    expect((await me(urls[0]!, old)).body).toEqual({ ended: "signed-in-elsewhere" });
   });
 });
