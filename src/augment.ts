@@ -1,5 +1,5 @@
 /** What the kit adds to the types of Express and express-session. */
-import type { SessionEnded } from "./session/record.ts";
+import type { SessionEnded } from "./session/records/record.ts";
 
 declare global {
   namespace Express {

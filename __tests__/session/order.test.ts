@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import request from "supertest";
-import { claimScript, swapScript } from "../../src/session/fence.ts";
+import { claimScript, swapScript } from "../../src/session/guard/fence.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
 import { sessionApp, sidOf, signedIn } from "../support/session-app.ts";

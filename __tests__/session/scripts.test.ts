@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
 import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Argument, Script } from "../../src/connection/script.ts";
-import { claimScript, joinScript, swapScript, takeScript } from "../../src/session/fence.ts";
-import { saveScript } from "../../src/session/save.ts";
+import { claimScript, joinScript, swapScript, takeScript } from "../../src/session/guard/fence.ts";
+import { saveScript } from "../../src/session/records/save.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 
 let redis: RedisServer;

@@ -1,7 +1,7 @@
 /** Looks at users' Sets and at the sessions in them, and judges each instant that was seen. */
 import type { Connection } from "../../src/connection/port.ts";
 import { defineScript, type Script } from "../../src/connection/script.ts";
-import { decode } from "../../src/session/record.ts";
+import { decode } from "../../src/session/records/record.ts";
 
 /** The invariants of the guard, and `limit`: what `whenFull: 'refuse'` promises. */
 export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "limit";

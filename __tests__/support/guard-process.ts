@@ -9,7 +9,7 @@ import { createKeys } from "../../src/keys.ts";
 import { createEvents } from "../../src/observe/events.ts";
 import { createSession } from "../../src/session/middleware.ts";
 import { createSessions, type Sessions } from "../../src/session/sessions.ts";
-import { sign } from "../../src/session/signature.ts";
+import { sign } from "../../src/session/cookie/signature.ts";
 
 const SECRET = "a secret that all processes share";
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };

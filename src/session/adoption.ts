@@ -1,11 +1,18 @@
 /** Takes over sessions that another library wrote: marks and claims each, once, when it is first read. */
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import type { Admission } from "./admission.ts";
-import type { Foreign } from "./foreign.ts";
-import { decode, encode, type Mark, type SessionJson, tombstone, type UserOf } from "./record.ts";
-import type { Records } from "./records.ts";
-import { compareAndSet } from "./save.ts";
+import type { Admission } from "./guard/admission.ts";
+import type { Foreign } from "./records/foreign.ts";
+import {
+  decode,
+  encode,
+  type Mark,
+  type SessionJson,
+  tombstone,
+  type UserOf,
+} from "./records/record.ts";
+import type { Records } from "./records/records.ts";
+import { compareAndSet } from "./records/save.ts";
 
 /** Other requests that may come first, each with a write of the same key. */
 const MOST_ATTEMPTS = 4;

@@ -4,9 +4,9 @@ import { KitError } from "../errors.ts";
 import { problemBody } from "../problem.ts";
 import type { KnownRequest } from "../request.ts";
 import type { Below, Gate } from "./hold-back.ts";
-import { writeCookie } from "./cookie-out.ts";
+import { writeCookie } from "./cookie/write-cookie.ts";
 import type { SessionRequest } from "./live-session.ts";
-import { reporter } from "./records.ts";
+import { reporter } from "./records/records.ts";
 import type { SessionState } from "./state.ts";
 import type { KitSessionStore } from "./store.ts";
 

@@ -4,10 +4,10 @@ import { LRUCache } from "lru-cache";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
-import { type Admission, createAdmission, type Room } from "./admission.ts";
+import { type Admission, createAdmission, type Room } from "./guard/admission.ts";
 import { createAdoption } from "./adoption.ts";
 import { idTaken, sessionEnded } from "./failures.ts";
-import { createFence, type Fence } from "./fence.ts";
+import { createFence, type Fence } from "./guard/fence.ts";
 import {
   decode,
   type Mark,
@@ -15,11 +15,11 @@ import {
   type SessionEnded,
   type SessionJson,
   type StoredRecord,
-} from "./record.ts";
-import { createRecords, type Records, type RecordsOptions, reporter } from "./records.ts";
-import { createForeign, type Foreign } from "./foreign.ts";
-import { type Members, membersOf } from "./members.ts";
-import { saveOver } from "./save.ts";
+} from "./records/record.ts";
+import { createRecords, type Records, type RecordsOptions, reporter } from "./records/records.ts";
+import { createForeign, type Foreign } from "./records/foreign.ts";
+import { type Members, membersOf } from "./guard/members.ts";
+import { saveOver } from "./records/save.ts";
 
 /** What a request knows of a session's key: the basis of its next save. */
 export interface Stored {

@@ -11,8 +11,8 @@ import {
   type Middleware,
 } from "../request.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
-import { createCookie } from "./cookie.ts";
-import { namedSession } from "./cookie-in.ts";
+import { createCookie } from "./cookie/cookie.ts";
+import { namedSession } from "./cookie/named-session.ts";
 import { SessionGate } from "./gate.ts";
 import { holdBack } from "./hold-back.ts";
 import { mountedOf } from "./mounted.ts";
@@ -26,10 +26,10 @@ import {
   type SessionPlan,
 } from "./options.ts";
 import { sessionOver } from "./own-store.ts";
-import { isSecureRequest, isWithinPath } from "./sendable.ts";
+import { isSecureRequest, isWithinPath } from "./cookie/sendable.ts";
 import { findState, type SessionState, setState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
-import { type CookieSuspicion, createCookieSuspicion } from "./suspicion.ts";
+import { type CookieSuspicion, createCookieSuspicion } from "./cookie/suspicion.ts";
 
 type Next = (error?: unknown) => void;
 

@@ -15,15 +15,15 @@ import {
   parseFunction,
   parseSecrets,
 } from "../validate.ts";
-import { type CookiePlan, planCookie } from "./cookie-options.ts";
+import { type CookiePlan, planCookie } from "./cookie/options.ts";
 import type { LedgerOptions } from "./ledger.ts";
 import {
   type CookieSuspicionOptions,
   type CookieThresholds,
   parseCookieSuspicion,
-} from "./suspicion.ts";
-import { createUnsign, type Signed } from "./signature.ts";
-import { standardUser, textualUser, type UserOf } from "./record.ts";
+} from "./cookie/suspicion.ts";
+import { createUnsign, type Signed } from "./cookie/signature.ts";
+import { standardUser, textualUser, type UserOf } from "./records/record.ts";
 
 /** express-session's options that keep their names and meaning. */
 type Kept =

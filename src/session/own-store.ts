@@ -8,7 +8,7 @@ import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
 import { notSignedIn, sessionEnded, signInTooLate } from "./failures.ts";
 import type { LiveSession, SessionRequest } from "./live-session.ts";
 import { keepData } from "./sign-in.ts";
-import { isSecureRequest } from "./sendable.ts";
+import { isSecureRequest } from "./cookie/sendable.ts";
 import { findState, setState, type SigningStore } from "./state.ts";
 import type { SessionOptions, SessionPlan } from "./options.ts";
 

@@ -2,12 +2,12 @@
 import type { IncomingMessage } from "node:http";
 import type { SessionData } from "express-session";
 import type { Context } from "../context.ts";
-import { namedSession } from "./cookie-in.ts";
+import { namedSession } from "./cookie/named-session.ts";
 import { notSignedIn, sessionEnded } from "./failures.ts";
 import { handleOf } from "./handle.ts";
 import type { Ledger } from "./ledger.ts";
 import { factsOf, type SessionRequest } from "./live-session.ts";
-import type { Member } from "./members.ts";
+import type { Member } from "./guard/members.ts";
 import { ledgerOf, type Mounted, mountedOf } from "./mounted.ts";
 import { requireState } from "./state.ts";
 import { parseUserId, type UserId } from "./user-id.ts";

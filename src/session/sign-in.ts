@@ -10,7 +10,7 @@ import {
 } from "./failures.ts";
 import type { Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
-import { fingerprint, toJson } from "./record.ts";
+import { fingerprint, toJson } from "./records/record.ts";
 import { findState } from "./state.ts";
 import type { Generate, Writer } from "./writer.ts";
 

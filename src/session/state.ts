@@ -1,7 +1,7 @@
 /** What the session feature knows of one request; reached through the request, by either copy of the package. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { KitError } from "../errors.ts";
-import type { SessionEnded } from "./record.ts";
+import type { SessionEnded } from "./records/record.ts";
 import type { SessionPlan } from "./options.ts";
 
 /** What `login()`, `logout()` and `assertActive()` ask of the store. */
@@ -64,7 +64,7 @@ export function noteLeaving(
   if (!state) return callback ?? ignore;
   let settle = ignore;
   const leaving = new Promise<void>((resolve, reject) => {
-    settle = (error) => (error && callback === undefined ? reject(error as Error) : resolve());
+    settle = (error) => (error && callback === undefined ? reject(error) : resolve());
   });
   leaving.catch(ignore); // The response may have left before.
   state.leaving = leaving;

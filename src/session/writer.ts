@@ -5,8 +5,8 @@ import { clientAddress } from "../request.ts";
 import { guardUnreachable, isOfSignIn, sessionEnded } from "./failures.ts";
 import type { Client, Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
-import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./record.ts";
-import { checkReachable } from "./sendable.ts";
+import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./records/record.ts";
+import { checkReachable } from "./cookie/sendable.ts";
 import { parseUserId } from "./user-id.ts";
 
 /** Gives a request a new, empty session. */

@@ -4,8 +4,8 @@
  * and nothing is refused because of it.
  */
 import { LRUCache } from "lru-cache";
-import type { Events } from "../observe/events.ts";
-import { checkOptions, type Duration, parseCount, parseDuration } from "../validate.ts";
+import type { Events } from "../../observe/events.ts";
+import { checkOptions, type Duration, parseCount, parseDuration } from "../../validate.ts";
 
 /** When `session()` tells the event `suspicious`. */
 export interface CookieSuspicionOptions {

@@ -1,7 +1,7 @@
 /** Who is in a user's Set, by what stands in their sessions' keys. */
 import type { Fence } from "./fence.ts";
-import { decode, type Mark, ownLifetime, type UserOf } from "./record.ts";
-import type { Records } from "./records.ts";
+import { decode, type Mark, ownLifetime, type UserOf } from "../records/record.ts";
+import type { Records } from "../records/records.ts";
 
 /** A member whose session is live. */
 export interface Member {

@@ -1,5 +1,5 @@
 /** All sessions of a kit, live ones, by SCAN: for express-session's `all`, `ids`, `length` and `clear`. */
-import type { Context } from "../context.ts";
+import type { Context } from "../../context.ts";
 import { decode, type SessionJson } from "./record.ts";
 
 /** A session id, as it stood before it was escaped; a foreign key's stays as it is. */

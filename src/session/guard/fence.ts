@@ -8,9 +8,9 @@
  * former id's place; to *take* is to empty the Set. A *tombstone* in a session's key tells its client
  * why; it is courtesy, not the fence.
  */
-import type { Connection } from "../connection/port.ts";
-import { type Database, defineScript, type Script } from "../connection/script.ts";
-import type { Keys } from "../keys.ts";
+import type { Connection } from "../../connection/port.ts";
+import { type Database, defineScript, type Script } from "../../connection/script.ts";
+import type { Keys } from "../../keys.ts";
 
 /** A Set lives as long as the longest session in it; another process may have given it longer. */
 const LENGTHEN = `

@@ -2,11 +2,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
 import type { CookieOptions } from "express-session";
-import { KitError } from "../errors.ts";
-import { isSecure, type KnownRequest, originalUrl } from "../request.ts";
-import { signInTooLate } from "./failures.ts";
-import type { SessionPlan } from "./options.ts";
-import { findState } from "./state.ts";
+import { KitError } from "../../errors.ts";
+import { isSecure, type KnownRequest, originalUrl } from "../../request.ts";
+import { signInTooLate } from "../failures.ts";
+import type { SessionPlan } from "../options.ts";
+import { findState } from "../state.ts";
 
 /** As express-session decides it; a Secure cookie is not sent otherwise. */
 export function isSecureRequest(

@@ -1,10 +1,10 @@
 /** The keys of sessions: made, ended and deleted, those that another library wrote included. */
-import type { Connection } from "../connection/port.ts";
-import type { Context } from "../context.ts";
-import { KitError } from "../errors.ts";
-import type { EndReason } from "../observe/events.ts";
-import { idTaken } from "./failures.ts";
+import type { Context } from "../../context.ts";
+import { KitError } from "../../errors.ts";
+import type { EndReason } from "../../observe/events.ts";
+import { idTaken } from "../failures.ts";
 import type { Foreign } from "./foreign.ts";
+import { textAt } from "./text-at.ts";
 import { type Burial, decode, encode, type Mark, type SessionJson, tombstone } from "./record.ts";
 
 /** Times in milliseconds. */
@@ -45,16 +45,6 @@ export interface Records {
 export function reporter(context: Context): (during: string) => (error: unknown) => void {
   return (during) => (error) =>
     context.events.emit("redis-error", { error: error as KitError, during });
-}
-
-/** What stands in a key; of one that holds no text at all, an empty one. */
-export async function textAt(connection: Connection, key: string): Promise<string | null> {
-  try {
-    return await connection.get(key);
-  } catch (error) {
-    if (error instanceof KitError && error.message.includes("WRONGTYPE")) return "";
-    throw error;
-  }
 }
 
 /** Makes the {@link Records} of one kit. */

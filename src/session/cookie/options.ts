@@ -1,8 +1,8 @@
 /** What the session's cookie can be told to be, checked before it is sent. */
 import type { IncomingMessage } from "node:http";
 import type { CookieOptions, SessionOptions as ShellOptions } from "express-session";
-import { KitError } from "../errors.ts";
-import { checkOptions, invalidOption } from "../validate.ts";
+import { KitError } from "../../errors.ts";
+import { checkOptions, invalidOption } from "../../validate.ts";
 import { printCookie } from "./cookie.ts";
 
 /** The cookie package knows best what it refuses; better now than in a request. */

@@ -1,7 +1,7 @@
 /** What stands in a session's key: express-session's JSON that connect-redis can read, and a mark of ours. */
 import type { Session } from "express-session";
-import { idText } from "../id-text.ts";
-import type { EndReason } from "../observe/events.ts";
+import { idText } from "../../id-text.ts";
+import type { EndReason } from "../../observe/events.ts";
 
 /** Told to a client whose session was ended: why, and when (milliseconds since the epoch). */
 export interface SessionEnded {

@@ -1,8 +1,8 @@
 /** The keys of the library whose sessions are taken over: read, marked as taken over, and deleted. */
-import type { Context } from "../context.ts";
+import type { Context } from "../../context.ts";
 import { encode, type Mark, type SessionJson } from "./record.ts";
-import { textAt } from "./records.ts";
 import { compareAndSet } from "./save.ts";
+import { textAt } from "./text-at.ts";
 
 /** Made by {@link createForeign}. */
 export interface Foreign {

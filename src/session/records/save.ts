@@ -1,8 +1,8 @@
 /** How a session is written: never over what another request wrote, never where it was ended. */
 import { createHash } from "node:crypto";
-import type { Connection } from "../connection/port.ts";
-import { defineScript, type Script } from "../connection/script.ts";
-import { KitError } from "../errors.ts";
+import type { Connection } from "../../connection/port.ts";
+import { defineScript, type Script } from "../../connection/script.ts";
+import { KitError } from "../../errors.ts";
 import { decode, encode, type Mark, mergeChanges, type SessionJson } from "./record.ts";
 
 const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex");

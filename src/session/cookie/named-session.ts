@@ -1,7 +1,7 @@
 /** Which session a request's cookies name. */
 import type { IncomingMessage } from "node:http";
 import { parse } from "cookie";
-import type { SessionPlan } from "./options.ts";
+import type { SessionPlan } from "../options.ts";
 import type { Signed } from "./signature.ts";
 
 /** What the cookies say. */
