@@ -1,6 +1,6 @@
 /** The keys of sessions: made, ended and deleted, those that another library wrote included. */
 import type { Context } from "../../context.ts";
-import { KitError } from "../../errors.ts";
+import type { KitError } from "../../errors.ts";
 import type { EndReason } from "../../observe/events.ts";
 import { idTaken } from "../failures.ts";
 import type { Foreign } from "./foreign.ts";
