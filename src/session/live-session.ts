@@ -1,6 +1,7 @@
 /** `req.session`: express-session's Session, of a request that knows more of it. */
 import type { IncomingMessage } from "node:http";
-import expressSession, { type Session, type SessionData } from "express-session";
+import expressSession, { type Cookie, type Session, type SessionData } from "express-session";
+import { restart } from "./cookie/cookie.ts";
 import { type Facts, newFacts } from "./facts.ts";
 import { findState, noteLeaving } from "./state.ts";
 
@@ -18,6 +19,7 @@ export interface SessionRequest extends IncomingMessage {
 
 /** What of express-session's Session is changed here. */
 interface ShellSession {
+  readonly cookie: Cookie;
   readonly id: string;
   readonly req: SessionRequest;
   destroy(callback: (error: unknown) => void): unknown;
@@ -41,6 +43,11 @@ export class KitSession extends Base {
     const facts = FACTS.get(session) ?? newFacts();
     FACTS.set(session, facts);
     return facts;
+  }
+
+  resetMaxAge(): this {
+    restart(this.cookie);
+    return this;
   }
 
   /** As express-session's; the response waits for it, and fails with it where no callback hears of that. */

@@ -108,7 +108,7 @@ describeMakers("a session's lifetime", (maker) => {
       const visitor = await maker.start(HOURLY, { "/cookie": cookieOf });
       await visitor.get("/set?n=1");
       const times = await timesOf(visitor);
-      expect(times.originalMaxAge).toBe(HOUR);
+      expect(hours(times.originalMaxAge as number)).toBe(1); // Of express-session, now and then a millisecond less.
       expect(times.isDate).toBe(true);
       expect(times.maxAge).toBeLessThanOrEqual(HOUR);
       expect(times.maxAge).toBeGreaterThan(HOUR - MINUTE);
@@ -216,7 +216,7 @@ describeMakers("a session's lifetime", (maker) => {
     const writes = await maker.writes();
     const { line } = await visitor.get("/long");
     expect(line !== undefined).toBe(maker.isKit);
-    expect((await timesOf(visitor)).originalMaxAge).toBe(maker.isKit ? 3 * HOUR : HOUR);
+    expect(hours((await timesOf(visitor)).originalMaxAge as number)).toBe(maker.isKit ? 3 : 1);
     expect((await maker.writes()) > writes).toBe(maker.isKit);
   });
 });

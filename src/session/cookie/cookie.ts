@@ -8,7 +8,17 @@ const CookieClass: new (options: object) => PrintedCookie = expressSession.Cooki
 
 /** Makes the cookie of a session. */
 export function createCookie(options: CookieOptions): Cookie {
-  return new CookieClass(options);
+  const cookie = new CookieClass(options);
+  // express-session's measures what is left of it, which may be a millisecond less.
+  if (typeof options.maxAge === "number") cookie.originalMaxAge = options.maxAge;
+  return cookie;
+}
+
+/** Lets a cookie's lifetime begin anew; its length stays, to the millisecond. */
+export function restart(cookie: Cookie): void {
+  const { originalMaxAge } = cookie;
+  cookie.maxAge = originalMaxAge as number;
+  cookie.originalMaxAge = originalMaxAge;
 }
 
 /** Throws for what the cookie package refuses. */
