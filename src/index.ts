@@ -50,10 +50,9 @@ export type {
   WindowState,
 } from "./rate-limit/operations.ts";
 export type { RateLimitStoreOptions } from "./rate-limit/store.ts";
-export type { AdoptOptions, SessionOptions } from "./session/options.ts";
+export type { AdoptOptions, SessionOptions, SessionStoreOptions } from "./session/options.ts";
 export type { CookieSuspicionOptions } from "./session/cookie/suspicion.ts";
 export type { RequestSession, SessionInfo, Sessions } from "./session/sessions.ts";
-export type { SessionStoreOptions } from "./session/middleware.ts";
 export type { UserOf } from "./session/records/record.ts";
 export type { SessionEnded } from "./augment.ts";
 export type { UserId, WithText } from "./session/user-id.ts";

@@ -20,12 +20,8 @@ import { describeTarget } from "./config/redis-target.ts";
 import type { Middleware } from "./request.ts";
 import { createSecurity, type SecurityOptions } from "./security/security.ts";
 import { login, type LoginOptions, logout } from "./session/login.ts";
-import {
-  createSession,
-  createSessionStore,
-  type SessionStoreOptions,
-} from "./session/middleware.ts";
-import type { SessionOptions } from "./session/options.ts";
+import { createSession, createSessionStore } from "./session/middleware.ts";
+import type { SessionOptions, SessionStoreOptions } from "./session/options.ts";
 import { assertActive } from "./session/assert-active.ts";
 import { createSessions, type Sessions } from "./session/sessions.ts";
 import type { UserId } from "./session/user-id.ts";

@@ -18,7 +18,7 @@ import { holdBack } from "./hold-back.ts";
 import { mountedOf } from "./mounted.ts";
 import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import {
-  type LedgerSettings,
+  type SessionStoreOptions,
   planLedger,
   planSession,
   type SecretMaker,
@@ -187,9 +187,6 @@ function callOnEnded(
   };
   void call();
 }
-
-/** Options of `sessionStore()`: what of `session()`'s is the store's. */
-export type SessionStoreOptions = LedgerSettings;
 
 /** Makes the bare stores of one kit, for people who keep their own express-session call. */
 export function createSessionStore(context: Context): (options?: SessionStoreOptions) => Store {

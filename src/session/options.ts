@@ -153,7 +153,7 @@ export function planSession(
 }
 
 /** What the guard and the keys are told; also by `sessionStore()`. */
-export function planLedger(options: LedgerSettings): LedgerOptions {
+export function planLedger(options: SessionStoreOptions): LedgerOptions {
   const whenFull = options.whenFull ?? "end-oldest";
   parseChoice("whenFull", whenFull, ["end-oldest", "refuse"]);
   return {
@@ -165,8 +165,8 @@ export function planLedger(options: LedgerSettings): LedgerOptions {
   };
 }
 
-/** The options of `session()` that are the store's. */
-export type LedgerSettings = Pick<
+/** Options of `sessionStore()`: what of `session()`'s is the store's. */
+export type SessionStoreOptions = Pick<
   SessionOptions,
   "idle" | "absolute" | "user" | "concurrent" | "whenFull" | "adopt"
 >;
