@@ -19,7 +19,7 @@ import {
   signedIn,
   wrap,
 } from "../support/session-app.ts";
-import { gated } from "../support/wrapped.ts";
+import { faulty, gated } from "../support/wrapped.ts";
 
 describeBackends("attacks on sessions", (backend) => {
   let kit: Kit;
@@ -64,6 +64,23 @@ describeBackends("attacks on sessions", (backend) => {
     gate.open();
     expect(await left).toBe(200);
     await signedIn(app, "7");
+  });
+
+  it("a login whose claim may have run is told of by an event, and leaves nobody signed in", async () => {
+    const connection = open();
+    const former = await signedIn(sessionApp(kitOver(connection)), "7");
+    const broken = kitOver(faulty(connection, 2, "reply-lost").target); // SET, then the claim.
+    const answer = await request(sessionApp(broken)).post("/login").send({ user: "7" });
+    expect([answer.status, answer.body.code, cookieLine(answer)]).toEqual([
+      503,
+      "GUARD_UNREACHABLE",
+      undefined,
+    ]);
+    expect(broken.errors).toMatchObject([
+      { during: "signing in", error: { code: "GUARD_UNREACHABLE" } },
+    ]);
+    expect(broken.errors[0]!.error.message).toContain("previous session may have ended");
+    expect(await me(sessionApp(kitOver(connection)), former.cookie)).toMatchObject({ user: null });
   });
 
   it("logins of one request come one after the other: only the last is signed in", async () => {

@@ -117,6 +117,26 @@ describeDeployments("sessions", (optionsOf) => {
     expect([nobody.status, nobody.body.code]).toEqual([401, "NOT_SIGNED_IN"]);
   });
 
+  it("are listed, counted and cleared through req.sessionStore, wherever they lie", async () => {
+    const url = await start({ concurrent: false });
+    const ids = new Set<string>();
+    const logins = Array.from({ length: 60 }, (_, n) => signedIn(url, String(n % 9)));
+    for (const { id } of await Promise.all(logins)) ids.add(id);
+    await kit.sessions.endAll("3"); // Tombstones do not count.
+    const ended = Array.from({ length: 60 }, (_, n) => n % 9).filter((user) => user === 3).length;
+    const store = kit.sessionStore() as unknown as Record<
+      "all" | "ids" | "length" | "clear",
+      () => Promise<unknown>
+    >;
+    const all = (await store.all()) as { id: string; userId: string }[];
+    expect(all).toHaveLength(60 - ended);
+    expect(all.every(({ id, userId }) => ids.has(id) && userId !== "3")).toBe(true);
+    expect(new Set((await store.ids()) as string[])).toEqual(new Set(all.map(({ id }) => id)));
+    expect(await store.length()).toBe(60 - ended);
+    await store.clear();
+    expect(await store.length()).toBe(0);
+  });
+
   it("are found for an upgrade by its cookie, and asked for again", async () => {
     const url = await start();
     const { cookie, id } = await signedIn(url, "7");

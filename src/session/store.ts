@@ -48,7 +48,7 @@ export class KitSessionStore extends RedisStore {
     super({ client: {}, prefix: context.keys.sessionPrefix });
     const generate = (request: IncomingMessage) => this.generate(request);
     this.ledger = new Ledger(context, options);
-    this.writer = new Writer(this.ledger, options, context.config.trust, generate);
+    this.writer = new Writer(context, this.ledger, options, generate);
     this.#signIn = createSignIn(this.ledger, this.writer, options, generate);
     this.#context = context;
     this.#options = options;

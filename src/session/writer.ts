@@ -1,11 +1,12 @@
 /** Writes session objects: one write at a time for each, and whatever signs in goes through the guard. */
 import type { IncomingMessage } from "node:http";
-import type { Trust } from "../config/trust-proxy.ts";
+import type { Context } from "../context.ts";
 import { clientAddress } from "../request.ts";
 import { guardUnreachable, isOfSignIn, sessionEnded } from "./failures.ts";
 import type { Client, Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./records/record.ts";
+import { reporter } from "./records/records.ts";
 import { checkReachable } from "./cookie/sendable.ts";
 import { parseUserId } from "./user-id.ts";
 
@@ -35,13 +36,13 @@ function moveData(from: LiveSession, to: LiveSession): void {
 export class Writer {
   readonly #ledger: Ledger;
   readonly #options: LedgerOptions;
-  readonly #trust: Trust;
+  readonly #context: Context;
   readonly #generate: Generate;
 
-  constructor(ledger: Ledger, options: LedgerOptions, trust: Trust, generate: Generate) {
+  constructor(context: Context, ledger: Ledger, options: LedgerOptions, generate: Generate) {
+    this.#context = context;
     this.#ledger = ledger;
     this.#options = options;
-    this.#trust = trust;
     this.#generate = generate;
   }
 
@@ -138,7 +139,11 @@ export class Writer {
       await this.#ledger.admit(user, id, formerId);
     } catch (error) {
       await this.#ledger.records.discard(id);
-      throw isOfSignIn(error) ? error : guardUnreachable(error);
+      if (isOfSignIn(error)) throw error;
+      // Told as well as thrown: the claim may have run, and ended the user's other session.
+      const unreachable = guardUnreachable(error);
+      reporter(this.#context)("signing in")(unreachable);
+      throw unreachable;
     }
   }
 
@@ -146,7 +151,7 @@ export class Writer {
   clientOf(request: IncomingMessage | undefined): Client {
     if (request?.headers === undefined) return {};
     const agent = request.headers["user-agent"]?.slice(0, LONGEST_AGENT).toWellFormed();
-    const ip = clientAddress(request, this.#trust);
+    const ip = clientAddress(request, this.#context.config.trust);
     return { ip, ...(agent !== undefined && { agent }) };
   }
 }
