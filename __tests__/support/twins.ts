@@ -25,14 +25,20 @@ type Held = { value: string | null; ttl: number };
 /** `redis.call('TIME')` becomes the test's time; a TTL that the Lua sets or reads, as the twin sees it. */
 export function underTestClock(lua: string, now: number): string {
   const time = `{ '${Math.floor(now / 1000)}', '${(now % 1000) * 1000}' }`;
-  return lua
-    .replaceAll("redis.call('TIME')", time)
-    .replaceAll(/(["'])PX\1, ([\w[\]]+)/g, `'PX', $2 + ${GRACE}`)
-    .replaceAll(/(redis\.call\((["'])PTTL\2, KEYS\[1\]\))/g, `($1 - ${GRACE})`)
-    .replaceAll(
-      /redis\.call\('PEXPIRE', KEYS\[1\], (\S+)\)/g,
-      `redis.call('PEXPIRE', KEYS[1], $1 + ${GRACE})`,
-    );
+  return (
+    lua
+      .replaceAll("redis.call('TIME')", time)
+      .replaceAll(/(["'])PX\1, ([\w[\]]+)/g, `'PX', $2 + ${GRACE}`)
+      // Less than nothing is left only of a key without an end, however long the machine took meanwhile.
+      .replaceAll(
+        /redis\.call\((["'])PTTL\1, KEYS\[1\]\)/g,
+        `(function(left) return math.max(left - ${GRACE}, math.min(left, 0)) end)(redis.call('PTTL', KEYS[1]))`,
+      )
+      .replaceAll(
+        /redis\.call\('PEXPIRE', KEYS\[1\], (\S+)\)/g,
+        `redis.call('PEXPIRE', KEYS[1], $1 + ${GRACE})`,
+      )
+  );
 }
 
 /** Makes twins that begin empty. `memory` is the twin's side, for what else a test does to it. */
