@@ -54,7 +54,8 @@ export function freezeHeader(response: ServerResponse): () => void {
  */
 export function guardSocket(response: ServerResponse): () => void {
   const { socket } = response;
-  if (socket === null) return () => {};
+  // Of HTTP/2, the socket is that of all streams.
+  if (socket === null || "stream" in response) return () => {};
   let isDoomed = false;
   socket.destroy = () => {
     isDoomed = true;

@@ -40,8 +40,12 @@ export function beforeEnd(response: ServerResponse, work: () => Promise<void>): 
   response.end = ((...args: unknown[]) => {
     if (isEnding) return response;
     if (!isBody(args[0])) return end.apply(response, args);
+    if (response.statusCode >= 400) {
+      const result = end.apply(response, args);
+      isEnding = true; // Of one that threw, nothing has left: an error handler may end the response yet.
+      return result;
+    }
     isEnding = true;
-    if (response.statusCode >= 400) return end.apply(response, args);
     const thaw = holdEnded(response);
     const finish = async (): Promise<void> => {
       await run();

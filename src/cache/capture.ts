@@ -107,14 +107,16 @@ export function capture(
     isFinished = true;
     listener.onEnd(body.bytes(), body.length);
   };
+  const noteSent = (): boolean => {
+    if (isSent || !hasFields || !isHeaderSent(response)) return false;
+    isSent = true;
+    listener.onSent();
+    return true;
+  };
   const below = (call: Output, args: Parameters<Output>): unknown => {
     const result = listener.below(() => call.apply(response, args));
     // A middleware below may hold the answer, header and all, and let it go later.
-    if (!isSent && hasFields && isHeaderSent(response)) {
-      isSent = true;
-      listener.onSent();
-      if (isHeld) finish();
-    }
+    if (noteSent() && isHeld) finish();
     return result;
   };
   onHeaders(response, () => {
@@ -138,8 +140,13 @@ export function capture(
     listener.onEnding();
     const result = below(end!, args);
     isHeld = !isSent;
-    if (isHeld) response.once("close", finish);
-    else finish();
+    if (!isHeld) finish();
+    // What was held below may have left past these calls.
+    else
+      response.once("close", () => {
+        noteSent();
+        finish();
+      });
     return result;
   }) as typeof response.end;
 }

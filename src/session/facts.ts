@@ -1,5 +1,13 @@
 /** What the kit knows of a session object beside what the application sees. */
 import type { Stored } from "./ledger.ts";
+import type { SessionJson } from "./records/record.ts";
+
+/** Of a session object that a handler may still hold. */
+export interface Successor {
+  readonly session: object;
+  /** What the object held when the successor was last told of it. */
+  readonly base: SessionJson;
+}
 
 /** Of one session object. */
 export interface Facts {
@@ -10,7 +18,7 @@ export interface Facts {
   /** Its id was there before its request. */
   isLoaded: boolean;
   /** The session that took its place when it was signed in. */
-  successor: object | undefined;
+  successor: Successor | undefined;
   /** Its sign-in failed; what it holds is not stored any more. */
   isRefused: boolean;
   /** It was ended or destroyed elsewhere: there is nothing to come back to. */

@@ -70,6 +70,7 @@ export class SessionGate implements Gate {
   work(): Promise<void> | undefined {
     const { session, sessionID } = this.#request;
     try {
+      if (this.#state.turn) return this.#workAfter(this.#state.turn.catch(() => {}));
       if (this.#state.leaving) return this.#workAfter(this.#state.leaving);
       if (!session) return this.#unset();
       if (typeof sessionID !== "string" || !this.#store.writer.isDue(session)) return undefined;

@@ -1,5 +1,5 @@
 /** Holds a response's bytes back, below whatever else wraps it, until the request's session is stored. */
-import type { ServerResponse } from "node:http";
+import { ServerResponse } from "node:http";
 import { freezeHeader, guardSocket, isBody, lateWrite } from "../held-response.ts";
 
 /** Asked before bytes leave. */
@@ -20,20 +20,22 @@ type Name = "writeHead" | "write" | "end" | "flushHeaders";
 /** The response's calls as they were before they were wrapped. */
 export type Below = Readonly<Record<Name, Call>>;
 
+const NODE: Below = ServerResponse.prototype as unknown as Below;
+
 /** One answer while it is held: the calls that gave it, in their order. */
 class HeldAnswer {
   readonly #response: ServerResponse;
   readonly #gate: Gate;
   readonly #calls: [Name, unknown[]][] = [];
   readonly #thaw: () => void;
-  readonly #wake: () => void;
+  readonly #listening: Set<Call> | undefined;
   #letGo = (): void => {};
   #isEnded = false;
 
-  constructor(response: ServerResponse, gate: Gate) {
+  constructor(response: ServerResponse, gate: Gate, listening: Set<Call> | undefined) {
     this.#response = response;
     this.#gate = gate;
-    this.#wake = noteWaiting(response);
+    this.#listening = listening;
     this.#thaw = response.headersSent ? () => {} : freezeHeader(response);
   }
 
@@ -73,6 +75,12 @@ class HeldAnswer {
     if (isRoom && !this.#isEnded) this.#wake();
   }
 
+  /** Whoever waits with further bytes goes on. */
+  #wake(): void {
+    if (this.#listening === undefined) this.#response.emit("drain");
+    else for (const listener of this.#listening) listener.call(this.#response);
+  }
+
   /** The answer is dropped; whoever goes on giving it is left in the belief that it leaves. */
   discard(): void {
     this.#letGo();
@@ -82,24 +90,18 @@ class HeldAnswer {
 }
 
 /**
- * Notes who begins to wait with further bytes; answers what tells them to go on. An event would not
- * reach all: compression, mounted before, takes listeners of `drain` to a stream of its own.
+ * Who listens for `drain` where something below takes such listeners to a stream of its own, as
+ * compression does: an event would not reach them. Undefined where an event does.
  */
-function noteWaiting(response: ServerResponse): () => void {
-  const own = Object.getOwnPropertyDescriptor(response, "on");
+function noteListening(response: ServerResponse): Set<Call> | undefined {
+  if (!Object.hasOwn(response, "on")) return undefined;
+  const listening = new Set<Call>();
   const on = response.on.bind(response) as (name: string, listener: Call) => unknown;
-  const waiting = new Set<Call>();
-  const note = (name: string, listener: Call): unknown => {
-    if (name === "drain") waiting.add(listener);
+  response.on = ((name: string, listener: Call) => {
+    if (name === "drain") listening.add(listener);
     return on(name, listener);
-  };
-  Object.defineProperty(response, "on", { value: note, configurable: true, writable: true });
-  return () => {
-    if (own) Object.defineProperty(response, "on", own);
-    else Reflect.deleteProperty(response, "on");
-    for (const listener of response.rawListeners("drain")) waiting.add(listener as Call);
-    for (const listener of waiting) listener.call(response);
-  };
+  }) as typeof response.on;
+  return listening;
 }
 
 function callBack(args: readonly unknown[]): void {
@@ -112,6 +114,7 @@ class Held {
   readonly #response: ServerResponse;
   readonly #gate: Gate;
   readonly #below: Below;
+  readonly #listening: Set<Call> | undefined;
   #answer: HeldAnswer | undefined;
   #isDiscarding = false;
   #isPassing = false;
@@ -122,20 +125,20 @@ class Held {
     this.#response = response;
     this.#gate = gate;
     this.#below = { writeHead, write, end, flushHeaders };
+    this.#listening = noteListening(response);
   }
 
   give(name: Name, args: unknown[]): unknown {
-    // Node's `write` and `end` call `writeHead` themselves; what it would wait for is stored by then.
-    if (this.#isPassing) return this.#call(name, args);
+    // Node's `write` and `end` call `writeHead` themselves; so do wrappers below that end later.
+    if (this.#isPassing || (this.#isEnded && name !== "end")) return this.#call(name, args);
     if (this.#isDiscarding) return discard(this.#response, name, args);
     if ((name === "write" || name === "end") && !isBody(args[0])) return this.#pass(name, args);
     if (this.#answer) return this.#answer.take(name, args);
     const isEnd = name === "end";
-    if (isEnd && this.#isEnded) return this.#response;
-    this.#isEnded ||= isEnd;
+    if (isEnd && this.#isEnded) return discard(this.#response, name, args);
     const work = isEnd || !this.#response.headersSent ? this.#gate.work() : undefined;
     if (work === undefined) return this.#pass(name, args);
-    this.#answer = new HeldAnswer(this.#response, this.#gate);
+    this.#answer = new HeldAnswer(this.#response, this.#gate, this.#listening);
     void this.#hold(this.#answer, work);
     return this.#answer.take(name, args);
   }
@@ -143,7 +146,10 @@ class Held {
   #pass = (name: Name, args: unknown[]): unknown => {
     this.#isPassing = true;
     try {
-      return this.#call(name, args);
+      const result = this.#call(name, args);
+      // Of one that threw, nothing has left: an error handler may end the response yet.
+      this.#isEnded ||= name === "end";
+      return result;
     } finally {
       this.#isPassing = false;
     }
@@ -174,7 +180,8 @@ class Held {
       if (!this.#response.headersSent) {
         this.#isDiscarding = true;
         answer.discard();
-        this.#gate.answerInstead(error, this.#below);
+        // What is below has begun to work on the answer that Node refused: past that, too.
+        this.#gate.answerInstead(error, isOfWait ? this.#below : NODE);
         return;
       }
       this.#gate.report(error);
@@ -192,14 +199,15 @@ class Held {
  * answers what is left to pass.
  */
 function takeFields(response: ServerResponse, args: unknown[]): unknown[] {
-  const fields = args[typeof args[1] === "string" ? 2 : 1];
+  const fields = typeof args[1] === "string" ? args[2] : (args[2] ?? args[1]);
   if (typeof fields !== "object" || fields === null) return args;
   if (!Array.isArray(fields)) {
     for (const [name, value] of Object.entries(fields))
       if (name) response.setHeader(name, value as string);
   } else {
     const isFlat = !Array.isArray(fields[0]);
-    const pairs = isFlat ? pairsOf(fields as string[]) : (fields as [string, string][]);
+    const all = isFlat ? pairsOf(fields as string[]) : (fields as [string, string][]);
+    const pairs = all.filter(([name]) => name); // As Node does.
     for (const [name] of pairs) response.removeHeader(name);
     for (const [name, value] of pairs) response.appendHeader(name, value);
   }

@@ -10,6 +10,7 @@ import { idTaken, sessionEnded } from "./failures.ts";
 import { createFence, type Fence } from "./guard/fence.ts";
 import {
   decode,
+  encode,
   type Mark,
   ownLifetime,
   type SessionEnded,
@@ -241,17 +242,20 @@ export class Ledger {
   ): Promise<Stored | undefined> {
     const { connection, keys } = this.#context;
     const record = decode(stored.text);
-    const cookie = record.kind === "live" ? record.data.cookie : {};
-    const ttl = Math.max(1, Math.ceil(this.#lifetime(cookie, stored.mark)));
+    const data = record.kind === "live" ? record.data : { cookie: {} };
+    const ttl = Math.max(1, Math.ceil(this.#lifetime(data.cookie, stored.mark)));
     const how = { ttl, condition: "NX" } as const;
-    if (!(await connection.set(keys.session(to), stored.text, how))) throw idTaken();
+    // The other library never knew the new id.
+    const { adopted: _adopted, from: _from, ...mark } = stored.mark;
+    const text = encode(data, mark);
+    if (!(await connection.set(keys.session(to), text, how))) throw idTaken();
     if (!(await this.fence.swap(stored.user, from, to))) {
       await this.records.discard(to);
       return undefined;
     }
     this.#users.set(to, stored.user);
     void this.records.discard(from, stored.mark);
-    return stored;
+    return { ...stored, text, mark };
   }
 
   /** Deletes a session, and takes it out of its user's Set. Either alone ends it. */
@@ -269,7 +273,7 @@ export class Ledger {
     const own = await this.records.textOf(id);
     const text = own ?? (await this.#foreign.textOf(id));
     const record = text === null ? undefined : decode(text);
-    if (record?.kind === "ended") return;
+    if (record?.kind === "ended") return this.#foreign.remove(id);
     const isLive = record?.kind === "live";
     const mark: Mark = (isLive && record.mark) || {
       v: 1,

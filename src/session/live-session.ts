@@ -52,6 +52,8 @@ export class KitSession extends Base {
 
   /** As express-session's; the response waits for it, and fails with it where no callback hears of that. */
   override destroy(callback?: (error: unknown) => void): unknown {
+    const { successor } = this.#facts;
+    if (successor) return (successor.session as KitSession).destroy(callback);
     const state = findState(this.req);
     const told = noteLeaving(state, callback);
     return super.destroy((error) => {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { KitError } from "../errors.ts";
 import { checkOptions, parseNames } from "../validate.ts";
 import { checkSendable } from "./cookie/sendable.ts";
-import { requireState } from "./state.ts";
+import { inTurn, requireState } from "./state.ts";
 import { parseUserId, type UserId } from "./user-id.ts";
 
 /** Options of {@link login}. */
@@ -59,9 +59,7 @@ export async function login(
   const keep = parseNames("keep", options.keep ?? []);
   checkSameSite(request, options);
   checkSendable(request, state.plan);
-  const signIn = () => state.store.signIn(request, user, keep);
-  state.signing = state.signing ? state.signing.then(signIn, signIn) : signIn();
-  await state.signing;
+  await inTurn(state, () => state.store.signIn(request, user, keep));
 }
 
 /**
@@ -84,6 +82,8 @@ export async function login(
  */
 export async function logout(request: IncomingMessage): Promise<void> {
   const state = requireState(request, "logout()");
-  await state.store.signOut(request);
-  if (state.cookieId !== undefined) state.isCookieStale = true;
+  await inTurn(state, async () => {
+    await state.store.signOut(request);
+    if (state.cookieId !== undefined) state.isCookieStale = true;
+  });
 }

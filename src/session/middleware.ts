@@ -88,7 +88,7 @@ export function createSession(
         if (earlier && earlier.kit !== context) context.notices.add(TWO_KITS);
         return next();
       }
-      const { id, mustReissue, isForged } = namedSession(request, plan);
+      const { id, otherId, mustReissue, isForged } = namedSession(request, plan);
       if (isForged) seeCookie("forged-cookies", request);
       const state: SessionState = {
         kit: context,
@@ -98,7 +98,7 @@ export function createSession(
         cookieId: id,
         mustReissue,
         leaving: undefined,
-        signing: undefined,
+        turn: undefined,
         isCookieStale: false,
         isClearedLater: false,
         isRefused: false,
@@ -113,7 +113,7 @@ export function createSession(
         store.generate(request);
         return next();
       }
-      void open(store, request, state, id, next, seeCookie);
+      void open(store, request, state, [id, otherId], next, seeCookie);
     };
   };
 }
@@ -132,14 +132,23 @@ async function open(
   store: KitSessionStore,
   request: SessionRequest,
   state: SessionState,
-  id: string,
+  [id, otherId]: readonly [string, string | undefined],
   next: Next,
   seeCookie: (reason: CookieSuspicion, request: IncomingMessage) => void,
 ): Promise<void> {
   try {
-    const reading = await store.ledger.read(id);
+    let reading = await store.ledger.read(id);
+    let foundId = id;
+    // Someone who has signed in at the other stack meanwhile has a newer cookie of its.
+    if (reading.kind !== "live" && otherId !== undefined && otherId !== id) {
+      const other = await store.ledger.read(otherId);
+      if (other.kind === "live") {
+        [reading, foundId] = [other, otherId];
+        Object.assign(state, { cookieId: otherId, mustReissue: true });
+      }
+    }
     if (reading.kind === "live") {
-      request.sessionID = id;
+      request.sessionID = foundId;
       markSessionFromCookie(request);
       store.inflate(request, reading.data, reading.stored);
     } else {

@@ -96,7 +96,7 @@ export function sessionOver(
       cookieId: undefined,
       mustReissue: false,
       leaving: undefined,
-      signing: undefined,
+      turn: undefined,
       isCookieStale: false,
       isClearedLater: false,
       isRefused: false,

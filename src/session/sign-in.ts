@@ -1,6 +1,7 @@
 /** Signs requests in and out: a new id at every sign-in, and the old one's end. */
 import type { IncomingMessage } from "node:http";
 import { KitError } from "../errors.ts";
+import { isHeaderSent } from "../held-response.ts";
 import {
   guardUnreachable,
   isOfSignIn,
@@ -59,11 +60,12 @@ async function renew(
   stored: Stored,
 ): Promise<void> {
   const { user } = stored;
+  const session = request.session!;
   if (user === undefined) return ledger.destroyKnown(oldId, stored);
   const renamed = await ledger.rename(oldId, { ...stored, user }, request.sessionID);
   if (renamed === undefined) throw sessionEnded();
   // Without a print, whatever is saved next is written, with a lifetime of its own.
-  factsOf(request.session!).stored = renamed;
+  factsOf(session).stored = renamed;
 }
 
 /** Makes the {@link SignIn} of one store. */
@@ -86,7 +88,8 @@ export function createSignIn(
   return {
     signIn: async (request, user, keep) => {
       const carrier = request as SessionRequest;
-      if (findState(request)?.response.headersSent === true) throw signInTooLate();
+      const state = findState(request);
+      if (state && isHeaderSent(state.response)) throw signInTooLate();
       const { session: old, sessionID: oldId } = carrier;
       const before = old ? factsOf(old).stored : undefined;
       generate(request);

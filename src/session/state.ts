@@ -19,13 +19,13 @@ export interface SessionState {
   readonly plan: SessionPlan;
   readonly response: ServerResponse;
   /** The id that the request's cookie named. */
-  readonly cookieId: string | undefined;
+  cookieId: string | undefined;
   /** The cookie is good, but another one must be sent: its secret is an older one, or its name another library's. */
-  readonly mustReissue: boolean;
+  mustReissue: boolean;
   /** A `destroy()` or `regenerate()` under way, which the response waits for; it rejects where nobody else is told. */
   leaving: Promise<void> | undefined;
-  /** Sign-ins of one request come one after the other. */
-  signing: Promise<void> | undefined;
+  /** The sign-in, sign-out or regenerate under way; see {@link inTurn}. */
+  turn: Promise<void> | undefined;
   /** The client's cookie names a session that is no more. */
   isCookieStale: boolean;
   /** It does, but is to be cleared with a later answer. */
@@ -77,6 +77,18 @@ export function noteLeaving(
 }
 
 function ignore(_error?: unknown): void {}
+
+/** Sign-ins, sign-outs and regenerates of one request come one after the other, and the response waits for them. */
+export function inTurn(state: SessionState | undefined, work: () => Promise<void>): Promise<void> {
+  if (!state) return work();
+  const turn = state.turn ? state.turn.then(work, work) : work();
+  const end = (): void => {
+    if (state.turn === turn) state.turn = undefined;
+  };
+  state.turn = turn;
+  turn.then(end, end);
+  return turn;
+}
 
 /** As {@link findState}, for calls that cannot do without. */
 export function requireState(request: IncomingMessage, caller: string): SessionState {

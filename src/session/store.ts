@@ -11,7 +11,7 @@ import { clearSessions, liveIds, liveSessions } from "./records/listing.ts";
 import { factsOf, KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { fingerprint, ownLifetime, type SessionJson } from "./records/record.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
-import { findState, noteLeaving } from "./state.ts";
+import { findState, inTurn, noteLeaving } from "./state.ts";
 import { Writer } from "./writer.ts";
 
 type Callback = (error?: unknown, value?: unknown) => void;
@@ -48,7 +48,9 @@ export class KitSessionStore extends RedisStore {
     super({ client: {}, prefix: context.keys.sessionPrefix });
     const generate = (request: IncomingMessage) => this.generate(request);
     this.ledger = new Ledger(context, options);
-    this.writer = new Writer(context, this.ledger, options, generate);
+    this.writer = new Writer(context, this.ledger, options, generate, (...args) =>
+      this.inflate(...args),
+    );
     this.#signIn = createSignIn(this.ledger, this.writer, options, generate);
     this.#context = context;
     this.#options = options;
@@ -119,8 +121,12 @@ export class KitSessionStore extends RedisStore {
   }
 
   override regenerate(request: never, callback?: Callback): void {
-    const told = noteLeaving(findState(request), callback);
-    void answer(this.#signIn.regenerate(request), told);
+    const state = findState(request);
+    const told = noteLeaving(state, callback);
+    void answer(
+      inTurn(state, () => this.#signIn.regenerate(request)),
+      told,
+    );
   }
 
   override destroy(id: string, callback?: Callback): Promise<void> {

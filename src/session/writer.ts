@@ -5,13 +5,29 @@ import { clientAddress } from "../request.ts";
 import { guardUnreachable, isOfSignIn, sessionEnded } from "./failures.ts";
 import type { Client, Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
-import { adopt, fingerprint, LONGEST_AGENT, toJson } from "./records/record.ts";
+import {
+  adopt,
+  decode,
+  fingerprint,
+  LONGEST_AGENT,
+  mergeChanges,
+  type SessionJson,
+  toJson,
+} from "./records/record.ts";
+import type { Successor } from "./facts.ts";
 import { reporter } from "./records/records.ts";
 import { checkReachable } from "./cookie/sendable.ts";
 import { parseUserId } from "./user-id.ts";
 
 /** Gives a request a new, empty session. */
 export type Generate = (request: IncomingMessage) => void;
+
+/** Makes a request's session of what is stored. */
+export type Inflate = (
+  request: SessionRequest,
+  data: SessionJson,
+  stored: Stored | undefined,
+) => LiveSession;
 
 /** What a session was before it was signed in under a new id. */
 interface Former {
@@ -26,10 +42,10 @@ export function isBlank(session: object): boolean {
   );
 }
 
-/** Makes `to` hold what `from` does, its cookie included. */
-function moveData(from: LiveSession, to: LiveSession): void {
-  for (const name of Object.keys(to)) if (!(name in from)) delete to[name];
-  Object.assign(to, from);
+/** Makes a session hold `data`, and keep its own cookie. */
+function moveData({ cookie: _cookie, ...data }: SessionJson, to: LiveSession): void {
+  for (const name of Object.keys(to)) if (name !== "cookie" && !(name in data)) delete to[name];
+  Object.assign(to, data);
 }
 
 /** Writes for one store. */
@@ -38,12 +54,20 @@ export class Writer {
   readonly #options: LedgerOptions;
   readonly #context: Context;
   readonly #generate: Generate;
+  readonly #inflate: Inflate;
 
-  constructor(context: Context, ledger: Ledger, options: LedgerOptions, generate: Generate) {
+  constructor(
+    context: Context,
+    ledger: Ledger,
+    options: LedgerOptions,
+    generate: Generate,
+    inflate: Inflate,
+  ) {
     this.#context = context;
     this.#ledger = ledger;
     this.#options = options;
     this.#generate = generate;
+    this.#inflate = inflate;
   }
 
   /** Whether a session is not yet stored as it is. */
@@ -54,14 +78,26 @@ export class Writer {
     return this.#options.dropsBlank !== true || !isBlank(session);
   }
 
-  /** Saves a session; where a user appears in it, or another one, that is a sign-in. */
-  async save(id: string, session: LiveSession): Promise<void> {
+  /**
+   * Saves a session; where a user appears in it, or another one, that is a sign-in. One save at a time
+   * for a session object: each builds on what the one before left in its key, and decides by what the
+   * object holds when its turn comes.
+   */
+  save(id: string, session: LiveSession): Promise<void> {
+    const facts = factsOf(session);
+    const saveNow = () => this.#saveNow(id, session);
+    const writing = facts.writing ? facts.writing.then(saveNow, saveNow) : saveNow();
+    const end = (): void => {
+      if (facts.writing === writing) facts.writing = undefined;
+    };
+    facts.writing = writing;
+    writing.then(end, end);
+    return writing;
+  }
+
+  async #saveNow(id: string, session: LiveSession): Promise<void> {
     const { stored, isLoaded, successor } = factsOf(session);
-    if (successor) {
-      const renewed = successor as LiveSession;
-      moveData(session, renewed);
-      return this.save(renewed.id, renewed);
-    }
+    if (successor) return this.#saveSuccessor(session, successor);
     const user = this.#options.userOf(toJson(session));
     if (user === undefined || user === stored?.user) return this.#write(id, session);
     parseUserId(user);
@@ -74,35 +110,47 @@ export class Writer {
     return this.#writeSignIn(renewed.id, renewed, { id, stored });
   }
 
-  /** A save that signs in. If it fails, nothing of it may be saved later, and no cookie may speak of it. */
+  /** What was changed through an object that is no longer the request's session, since it was that. */
+  #saveSuccessor(session: LiveSession, { session: renewed, base }: Successor): Promise<void> {
+    const mine = toJson(session);
+    const live = renewed as LiveSession;
+    moveData(mergeChanges(base, mine, toJson(live)).data, live);
+    factsOf(session).successor = { session: live, base: mine };
+    return this.save(live.id, live);
+  }
+
+  /** A save that signs in. If it fails, nothing of it may be saved later, and the request is as it was before. */
   async #writeSignIn(id: string, session: LiveSession, former: Former | undefined): Promise<void> {
     try {
       await this.#write(id, session, former);
     } catch (error) {
-      factsOf(session).isRefused = true;
-      if (session.req?.session === session) this.#generate(session.req);
+      const { req: request } = session;
+      if (request) {
+        factsOf(session).isRefused = true;
+        if (request.session === session) this.#goBack(request, former);
+      }
       throw error;
     }
+  }
+
+  #goBack(request: SessionRequest, former: Former | undefined): void {
+    const record = former?.stored ? decode(former.stored.text) : undefined;
+    if (former === undefined || record?.kind !== "live") return this.#generate(request);
+    request.sessionID = former.id;
+    this.#inflate(request, record.data, former.stored);
   }
 
   /** Moves a session's data into a new session of the same request; what is saved through the old object goes there, too. */
   #renew(session: LiveSession, request: SessionRequest): LiveSession {
     this.#generate(request);
     const renewed = request.session!;
-    moveData(session, renewed);
-    factsOf(session).successor = renewed;
+    const data = toJson(session);
+    Object.assign(renewed, session);
+    factsOf(session).successor = { session: renewed, base: data };
     return renewed;
   }
 
-  /** One write at a time for a session object: each builds on what the one before left in its key. */
-  #write(id: string, session: LiveSession, former?: Former): Promise<void> {
-    const facts = factsOf(session);
-    const write = () => this.#writeNow(id, session, former);
-    facts.writing = facts.writing ? facts.writing.then(write, write) : write();
-    return facts.writing;
-  }
-
-  async #writeNow(id: string, session: LiveSession, former?: Former): Promise<void> {
+  async #write(id: string, session: LiveSession, former?: Former): Promise<void> {
     const facts = factsOf(session);
     if (facts.isRefused) throw guardUnreachable();
     if (!this.isDue(session)) return;

@@ -8,13 +8,20 @@ import type { Signed } from "./signature.ts";
 export interface NamedSession {
   /** The id, where one was signed by us. */
   readonly id: string | undefined;
+  /** The id that the other library's cookie names, beside ours. */
+  readonly otherId: string | undefined;
   /** The id is good, but its cookie is to be replaced. */
   readonly mustReissue: boolean;
   /** A cookie of ours was there, with a signature that none of our secrets makes. */
   readonly isForged: boolean;
 }
 
-const NOBODY: NamedSession = { id: undefined, mustReissue: false, isForged: false };
+const NOBODY: NamedSession = {
+  id: undefined,
+  otherId: undefined,
+  mustReissue: false,
+  isForged: false,
+};
 
 /** Reads our cookie; where it is absent or no good, the one of the library whose sessions are taken over. */
 export function namedSession(
@@ -26,10 +33,10 @@ export function namedSession(
   const cookies = parse(header);
   const value = unquoted(cookies[name]);
   const signed = value === undefined ? undefined : unsign(value);
-  if (signed) return named(signed, signed.secret > 0);
-  const isForged = value?.startsWith("s:") === true;
   const former = adoptCookie === undefined ? undefined : unquoted(cookies[adoptCookie]);
   const adopted = former === undefined ? undefined : unsign(former);
+  if (signed) return { ...named(signed, signed.secret > 0), otherId: adopted?.id };
+  const isForged = value?.startsWith("s:") === true;
   return adopted ? { ...named(adopted, true), isForged } : { ...NOBODY, isForged };
 }
 
@@ -39,5 +46,5 @@ function unquoted(value: string | undefined): string | undefined {
 }
 
 function named({ id }: Signed, mustReissue: boolean): NamedSession {
-  return { id, mustReissue, isForged: false };
+  return { ...NOBODY, id, mustReissue };
 }

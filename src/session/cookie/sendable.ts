@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
 import type { CookieOptions } from "express-session";
 import { KitError } from "../../errors.ts";
+import { isHeaderSent } from "../../held-response.ts";
 import { isSecure, type KnownRequest, originalUrl } from "../../request.ts";
 import { signInTooLate } from "../failures.ts";
 import type { SessionPlan } from "../options.ts";
@@ -72,6 +73,6 @@ function outsideOfPath(pathname: string, path: string): KitError {
 export function checkReachable(request: IncomingMessage | undefined): void {
   const state = findState(request);
   if (request === undefined || state === undefined) return;
-  if (state.response.headersSent) throw signInTooLate();
+  if (isHeaderSent(state.response)) throw signInTooLate();
   checkSendable(request, state.plan, (request as Partial<Request>).session?.cookie);
 }

@@ -14,13 +14,19 @@ export interface Member {
 
 /** The members of a Set. */
 export interface Members {
-  /** Ids whose session is gone. An id is stored before it becomes a member and never used again, so it will not come. */
+  /**
+   * Ids whose session is gone, or another user's. An id is stored before it becomes a member and never
+   * used again, so it will not come.
+   */
   readonly stale: string[];
   /** The others, the one that was made first first. */
   readonly live: readonly Member[];
 }
 
-/** Reads them all. A session of another user, or of none, is no member, wherever its id stands. */
+/**
+ * Reads them all. A session of another user is no member, wherever its id stands; one in which `userOf`
+ * finds nobody may be that of a `session()` with a `user` of its own.
+ */
 export async function membersOf(
   fence: Fence,
   records: Records,
@@ -34,7 +40,8 @@ export async function membersOf(
   for (const [index, id] of ids.entries()) {
     const text = texts[index] ?? null;
     const record = text === null ? undefined : decode(text);
-    if (record?.kind !== "live" || userOf(record.data) !== user) stale.push(id);
+    const owner = record?.kind === "live" ? (userOf(record.data) ?? user) : undefined;
+    if (record?.kind !== "live" || owner !== user) stale.push(id);
     else live.push({ id, mark: record.mark, lifetime: ownLifetime(record.data.cookie) });
   }
   live.sort((one, other) => (one.mark?.created ?? 0) - (other.mark?.created ?? 0));
