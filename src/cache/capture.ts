@@ -67,6 +67,12 @@ class Recording {
   }
 }
 
+/** What is held below may leave past the calls that are wrapped here: when it has left, or will not any more. */
+function onGone(response: ServerResponse, told: () => void): void {
+  response.once("finish", told);
+  response.once("close", told);
+}
+
 /** Calls `told` after every header field that is set from now on until the header leaves. */
 function watchFields(response: ServerResponse, told: () => void): void {
   for (const name of ["setHeader", "appendHeader"] as const) {
@@ -141,12 +147,7 @@ export function capture(
     const result = below(end!, args);
     isHeld = !isSent;
     if (!isHeld) finish();
-    // What was held below may have left past these calls.
-    else
-      response.once("close", () => {
-        noteSent();
-        finish();
-      });
+    else onGone(response, () => (noteSent(), finish()));
     return result;
   }) as typeof response.end;
 }
