@@ -39,7 +39,7 @@ describeBackends("a sign-in in the midst of things", (backend) => {
     (await request(url).get("/me").set("Cookie", cookie)).body.user;
   const save = (req: Request): Promise<void> =>
     new Promise((done, fail) =>
-      req.session.save((error?: unknown) => (error ? fail(error as Error) : done())),
+      req.session.save((error?: unknown) => (error ? fail(error) : done())),
     );
 
   it.each<[string, Work]>([

@@ -10,7 +10,7 @@ import type { Kit } from "express-redis-kit";
 import { makeKit, serve } from "../support/kit.ts";
 import { type RawReply, send, textOf } from "../support/raw.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { cookieLine, dataOf } from "../support/session-app.ts";
+import { cookieLine, dataOf, wrap } from "../support/session-app.ts";
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -32,9 +32,10 @@ async function start(
   before?.(app, kit);
   app.use(kit.session() as RequestHandler);
   after?.(app, kit);
-  app.get("/run", (req, res, next) => {
-    Promise.resolve(run(req, res)).catch(next);
-  });
+  app.get(
+    "/run",
+    wrap(async (req, res) => run(req, res)),
+  );
   const url = await serve(app);
   return (headers = {}) => send(url, { path: "/run", headers });
 }
@@ -74,9 +75,9 @@ describe("an end that throws, of a session that nobody touched", () => {
 
 describe("an end that something below delays", () => {
   const late: RequestHandler = (_req, res, next) => {
-    const { end } = res;
+    const end = res.end.bind(res) as (...args: unknown[]) => unknown;
     res.end = ((...args: unknown[]) => {
-      setTimeout(() => Reflect.apply(end, res, args), 10);
+      setTimeout(() => end(...args), 10);
       return res;
     }) as typeof res.end;
     next();
@@ -175,7 +176,10 @@ describe("HTTP/2", () => {
     const waiting: (() => void)[] = [];
     const app = http2.createServer((req, res) => {
       session(req as never, res as never, () => {
-        if (req.url === "/wait") return void waiting.push(() => res.end("waited"));
+        if (req.url === "/wait") {
+          waiting.push(() => res.end("waited"));
+          return;
+        }
         (req as never as { session: Record<string, unknown> }).session["n"] = 1;
         res.end("held");
         if (req.url === "/destroy") req.socket.destroy();
