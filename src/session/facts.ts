@@ -13,8 +13,8 @@ export interface Successor {
 export interface Facts {
   /** What its key held when it was last seen; nothing for one never stored. */
   stored: Stored | undefined;
-  /** Of the data that its key holds, to tell whether it must be written; undefined where it must. */
-  print: string | undefined;
+  /** It has a new id, and is to be written whatever it holds. */
+  isRenamed: boolean;
   /** Its id was there before its request. */
   isLoaded: boolean;
   /** The session that took its place when it was signed in. */
@@ -33,7 +33,7 @@ export interface Facts {
 export function newFacts(): Facts {
   return {
     stored: undefined,
-    print: undefined,
+    isRenamed: false,
     isLoaded: false,
     successor: undefined,
     isRefused: false,

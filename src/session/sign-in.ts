@@ -11,7 +11,7 @@ import {
 } from "./failures.ts";
 import type { Ledger, LedgerOptions, Stored } from "./ledger.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
-import { fingerprint, toJson } from "./records/record.ts";
+import { toJson } from "./records/record.ts";
 import { findState } from "./state.ts";
 import type { Generate, Writer } from "./writer.ts";
 
@@ -64,8 +64,7 @@ async function renew(
   if (user === undefined) return ledger.destroyKnown(oldId, stored);
   const renamed = await ledger.rename(oldId, { ...stored, user }, request.sessionID);
   if (renamed === undefined) throw sessionEnded();
-  // Without a print, whatever is saved next is written, with a lifetime of its own.
-  factsOf(session).stored = renamed;
+  Object.assign(factsOf(session), { stored: renamed, isRenamed: true });
 }
 
 /** Makes the {@link SignIn} of one store. */
@@ -81,7 +80,6 @@ export function createSignIn(
     if (options.userOf(data) !== user) throw userNotFound();
     const facts = factsOf(session);
     facts.stored = await ledger.create(session.id, data, writer.clientOf(request));
-    facts.print = fingerprint(data);
     facts.isWritten = true;
     await writer.admit(user, session.id, oldId);
   };

@@ -9,7 +9,7 @@ import { notSignedIn } from "./failures.ts";
 import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./records/listing.ts";
 import { factsOf, KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
-import { fingerprint, ownLifetime, type SessionJson } from "./records/record.ts";
+import { ownLifetime, type SessionJson } from "./records/record.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { findState, inTurn, noteLeaving } from "./state.ts";
 import { Writer } from "./writer.ts";
@@ -85,7 +85,6 @@ export class KitSessionStore extends RedisStore {
     request.session = session;
     const facts = factsOf(session);
     facts.stored = stored;
-    facts.print = fingerprint(session);
     facts.isLoaded = true;
     return session;
   }

@@ -8,7 +8,7 @@ import { factsOf, type LiveSession, type SessionRequest } from "./live-session.t
 import {
   adopt,
   decode,
-  fingerprint,
+  isUnchanged,
   LONGEST_AGENT,
   mergeChanges,
   type SessionJson,
@@ -72,9 +72,9 @@ export class Writer {
 
   /** Whether a session is not yet stored as it is. */
   isDue(session: LiveSession): boolean {
-    const { stored, print, isGone } = factsOf(session);
+    const { stored, isRenamed, isGone } = factsOf(session);
     if (isGone) return false;
-    if (stored) return print !== fingerprint(session);
+    if (stored) return isRenamed || !isUnchanged(session, stored.text);
     return this.#options.dropsBlank !== true || !isBlank(session);
   }
 
@@ -164,7 +164,6 @@ export class Writer {
       await this.#ledger.fence.leave(before.user, id);
     if (before === undefined) {
       facts.stored = await this.#ledger.create(id, data, client);
-      facts.print = fingerprint(data);
     } else {
       const saved = await this.#ledger.save(id, before, data, client);
       facts.isGone = saved === undefined;
@@ -173,7 +172,7 @@ export class Writer {
         return;
       }
       facts.stored = saved.stored;
-      facts.print = fingerprint(saved.data);
+      facts.isRenamed = false;
       if (saved.data !== data) adopt(session, data, saved.data);
     }
     facts.isWritten = true;

@@ -109,6 +109,20 @@ export function fingerprint(session: Session | SessionJson): string {
   return JSON.stringify([rest, { ...data, expires: undefined }]);
 }
 
+const MARK_START = `,"${MARK}":`;
+
+/**
+ * Whether a session is still what `text` holds, but for its sliding expiry. Asked at the end of every
+ * request: of a session as this process wrote it, one JSON.stringify tells.
+ */
+export function isUnchanged(session: Session | SessionJson, text: string): boolean {
+  const json = JSON.stringify(session);
+  const end = json.length - 1;
+  if (text.startsWith(MARK_START, end) && text.startsWith(json.slice(0, end))) return true;
+  const record = decode(text);
+  return record.kind === "live" && fingerprint(record.data) === fingerprint(session);
+}
+
 /**
  * What stands in the key of a session that was ended. Stock connect-redis reads it as an anonymous
  * session; the kit reads why the client is signed out.
