@@ -89,14 +89,11 @@ export function originalUrl(request: KnownRequest): string {
   return request.originalUrl ?? request.url ?? "/";
 }
 
-const SESSION_FROM_COOKIE: unique symbol = Symbol.for("express-redis-kit.session-from-cookie");
-
-/** Remembers that this request's session was found through its cookie. */
-export function markSessionFromCookie(request: IncomingMessage): void {
-  (request as IncomingMessage & { [SESSION_FROM_COOKIE]?: true })[SESSION_FROM_COOKIE] = true;
-}
+/** Where `session()` keeps what it knows of a request; one property, for each more is slow on Express's objects. */
+export const SESSION_STATE: unique symbol = Symbol.for("express-redis-kit.session") as never;
 
 /** Whether this request's session was found through its cookie. */
 export function hasSessionFromCookie(request: IncomingMessage): boolean {
-  return SESSION_FROM_COOKIE in request;
+  const known = request as { [SESSION_STATE]?: { isFromCookie?: boolean } };
+  return known[SESSION_STATE]?.isFromCookie === true;
 }

@@ -4,12 +4,7 @@ import type { Request, Response } from "express";
 import type { Store } from "express-session";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import {
-  addressIdentity,
-  clientAddress,
-  markSessionFromCookie,
-  type Middleware,
-} from "../request.ts";
+import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
 import { createCookie } from "./cookie/cookie.ts";
 import { namedSession } from "./cookie/named-session.ts";
@@ -100,6 +95,8 @@ export function createSession(
         leaving: undefined,
         turn: undefined,
         isCookieStale: false,
+        isFromCookie: false,
+        held: undefined,
         isClearedLater: false,
         isRefused: false,
         ended: undefined,
@@ -108,7 +105,7 @@ export function createSession(
       // One whose cookie's path does not match leaves the request to the next.
       if (!isWithinPath(request, plan.cookieOf(request).path)) return next();
       request.sessionStore = store;
-      holdBack(response, new SessionGate(context, store, request, state, next));
+      holdBack(response, new SessionGate(context, store, request, state, next), state);
       if (id === undefined) {
         store.generate(request);
         return next();
@@ -149,7 +146,7 @@ async function open(
     }
     if (reading.kind === "live") {
       request.sessionID = foundId;
-      markSessionFromCookie(request);
+      state.isFromCookie = true;
       store.inflate(request, reading.data, reading.stored);
     } else {
       state.isCookieStale = reading.kind === "ended" || isAnsweredAlone(request);

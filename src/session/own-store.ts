@@ -98,6 +98,8 @@ export function sessionOver(
       leaving: undefined,
       turn: undefined,
       isCookieStale: false,
+      isFromCookie: false,
+      held: undefined,
       isClearedLater: false,
       isRefused: false,
       ended: undefined,

@@ -1,6 +1,7 @@
 /** What the session feature knows of one request; reached through the request, by either copy of the package. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { KitError } from "../errors.ts";
+import { SESSION_STATE } from "../request.ts";
 import type { SessionEnded } from "./records/record.ts";
 import type { SessionPlan } from "./options.ts";
 
@@ -11,6 +12,12 @@ export interface SigningStore {
   assertActive(request: IncomingMessage): Promise<void>;
 }
 
+/** Takes a response's calls. */
+export interface HeldCalls {
+  readonly response: ServerResponse;
+  give(name: string, args: unknown[]): unknown;
+}
+
 /** Made by the middleware. */
 export interface SessionState {
   /** Tells the kits of a process apart. */
@@ -18,6 +25,10 @@ export interface SessionState {
   readonly store: SigningStore;
   readonly plan: SessionPlan;
   readonly response: ServerResponse;
+  /** The session was found through the cookie. */
+  isFromCookie: boolean;
+  /** What the response's calls go through, where those of its app are wrapped and not its own. */
+  held: HeldCalls | undefined;
   /** The id that the request's cookie named. */
   cookieId: string | undefined;
   /** The cookie is good, but another one must be sent: its secret is an older one, or its name another library's. */
@@ -36,19 +47,17 @@ export interface SessionState {
   ended: SessionEnded | undefined;
 }
 
-const STATE: unique symbol = Symbol.for("express-redis-kit.session") as never;
-
 /** Any request may carry the state. */
-type Carrier = IncomingMessage & { [STATE]?: SessionState };
+type Carrier = IncomingMessage & { [SESSION_STATE]?: SessionState };
 
 /** Hangs the state onto its request. */
 export function setState(request: IncomingMessage, state: SessionState): void {
-  (request as Carrier)[STATE] = state;
+  (request as Carrier)[SESSION_STATE] = state;
 }
 
 /** The state of a request that went through `session()`. */
 export function findState(request: Carrier | undefined): SessionState | undefined {
-  return request?.[STATE];
+  return request?.[SESSION_STATE];
 }
 
 /**
