@@ -13,6 +13,8 @@ export interface Successor {
 export interface Facts {
   /** What its key held when it was last seen; nothing for one never stored. */
   stored: Stored | undefined;
+  /** What its key held when its request loaded it; only for a look at plain values: its objects are the session's own. */
+  loaded: SessionJson | undefined;
   /** It has a new id, and is to be written whatever it holds. */
   isRenamed: boolean;
   /** Its id was there before its request. */
@@ -33,6 +35,7 @@ export interface Facts {
 export function newFacts(): Facts {
   return {
     stored: undefined,
+    loaded: undefined,
     isRenamed: false,
     isLoaded: false,
     successor: undefined,

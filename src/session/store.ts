@@ -85,6 +85,7 @@ export class KitSessionStore extends RedisStore {
     request.session = session;
     const facts = factsOf(session);
     facts.stored = stored;
+    facts.loaded = data;
     facts.isLoaded = true;
     return session;
   }

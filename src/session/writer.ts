@@ -8,6 +8,7 @@ import { factsOf, type LiveSession, type SessionRequest } from "./live-session.t
 import {
   adopt,
   decode,
+  isPlainlyUnchanged,
   isUnchanged,
   LONGEST_AGENT,
   mergeChanges,
@@ -72,8 +73,8 @@ export class Writer {
 
   /** Whether a session is not yet stored as it is. */
   isDue(session: LiveSession): boolean {
-    const { stored, isRenamed, isGone } = factsOf(session);
-    if (isGone) return false;
+    const { stored, isRenamed, isGone, loaded } = factsOf(session);
+    if (isGone || (loaded && isPlainlyUnchanged(session, loaded))) return false;
     if (stored) return isRenamed || !isUnchanged(session, stored.text);
     return this.#options.dropsBlank !== true || !isBlank(session);
   }
@@ -173,6 +174,7 @@ export class Writer {
       }
       facts.stored = saved.stored;
       facts.isRenamed = false;
+      facts.loaded = undefined;
       if (saved.data !== data) adopt(session, data, saved.data);
     }
     facts.isWritten = true;

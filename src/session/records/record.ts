@@ -109,11 +109,39 @@ export function fingerprint(session: Session | SessionJson): string {
   return JSON.stringify([rest, { ...data, expires: undefined }]);
 }
 
+const COOKIE_FIELDS = [
+  "originalMaxAge",
+  "path",
+  "httpOnly",
+  "secure",
+  "sameSite",
+  "domain",
+  "partitioned",
+  "priority",
+] as const;
+
+/**
+ * Whether a session certainly is what `loaded` was, but for its sliding expiry: of one that holds
+ * nothing but texts, numbers and the like, that can be seen without writing it out.
+ */
+export function isPlainlyUnchanged(session: Session | SessionJson, loaded: SessionJson): boolean {
+  const mine = session as unknown as Record<string, unknown>;
+  const names = Object.keys(mine);
+  if (names.length !== Object.keys(loaded).length) return false;
+  for (const name of names) {
+    if (name === "cookie") continue;
+    const value = mine[name];
+    if (value !== loaded[name] || (typeof value === "object" && value !== null)) return false;
+  }
+  const [is, was] = [mine["cookie"], loaded.cookie] as Record<string, unknown>[];
+  return COOKIE_FIELDS.every((field) => (is?.[field] ?? null) === (was?.[field] ?? null));
+}
+
 const MARK_START = `,"${MARK}":`;
 
 /**
- * Whether a session is still what `text` holds, but for its sliding expiry. Asked at the end of every
- * request: of a session as this process wrote it, one JSON.stringify tells.
+ * Whether a session is still what `text` holds, but for its sliding expiry: of a session as this
+ * process writes it, one JSON.stringify tells.
  */
 export function isUnchanged(session: Session | SessionJson, text: string): boolean {
   const json = JSON.stringify(session);
