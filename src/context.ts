@@ -1,6 +1,7 @@
 /** What a kit gives each of its features: the one connection, and all that they share beside it. */
 import type { Config, Logger } from "./config.ts";
 import type { Connection } from "./connection/port.ts";
+import type { KitError } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import type { Events } from "./observe/events.ts";
 
@@ -53,4 +54,9 @@ export function perKit<T>(make: (context: Context) => T): (context: Context) => 
     made.set(context, thing);
     return thing;
   };
+}
+
+/** Says, by the event `redis-error`, what was survived. */
+export function reporter({ events }: Context): (during: string) => (error: unknown) => void {
+  return (during) => (error) => events.emit("redis-error", { error: error as KitError, during });
 }

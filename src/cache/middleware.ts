@@ -1,6 +1,6 @@
 /** `cache()`: answers from what was stored, or lets the handler answer and stores that. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Context } from "../context.ts";
+import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
 import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
@@ -134,8 +134,7 @@ function createTurn(
       outcome,
       ...(detail !== undefined && { detail }),
     });
-  const report = (during: string) => (error: unknown) =>
-    events.emit("redis-error", { error: error as KitError, during });
+  const report = reporter(context);
 
   let hasWarned = false;
 

@@ -1,5 +1,5 @@
 /** Taking stored responses back: by call, and as a middleware that does it before the response ends. */
-import type { Context } from "../context.ts";
+import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
 import { beforeEnd } from "./before-end.ts";
@@ -42,7 +42,7 @@ export function createPurging(context: Context): Purging {
       await store.purge(resource);
     } catch (error) {
       // The write itself succeeded; entries end with their ttl.
-      context.events.emit("redis-error", { error: error as KitError, during: "purging the cache" });
+      reporter(context)("purging the cache")(error);
     }
   };
   return {

@@ -1,5 +1,5 @@
 /** Asks all keys of one request together: refused if any refuses, and then the others are given back. */
-import { type Context, perKit } from "../context.ts";
+import { type Context, perKit, reporter } from "../context.ts";
 import { createMemory } from "../connection/memory/memory.ts";
 import type { Connection } from "../connection/port.ts";
 import { KitError } from "../errors.ts";
@@ -43,19 +43,15 @@ export function createCounter(
   algorithm: Algorithm,
   onRedisError: RedisErrorPolicy,
 ): Counter {
-  const { connection, events } = context;
+  const { connection } = context;
   const denials = denialsOf(context);
 
-  const report = (error: unknown, during: string): void => {
-    events.emit("redis-error", { error: error as KitError, during });
-  };
+  const report = reporter(context);
   const settle: Counter["settle"] = async (answers, outcome) => {
     const admitted = answers.filter(({ decision }) => decision.admitted);
     await Promise.all(
       admitted.map(({ ask: asked, decision, on }) =>
-        algorithm
-          .settle(on, asked, decision, outcome)
-          .catch((error: unknown) => report(error, "settling a rate limit")),
+        algorithm.settle(on, asked, decision, outcome).catch(report("settling a rate limit")),
       ),
     );
   };
@@ -81,7 +77,7 @@ export function createCounter(
         for (const answer of answers) denials.learn(answer.ask, answer.decision);
         return answers;
       } catch (error) {
-        report(error, "rate limit");
+        report("rate limit")(error);
         const stillDenied = refusals(asks, connection, denials.recallOnFailure);
         if (onRedisError === "open") return undefined;
         if (onRedisError === "closed") throw unavailable(error);

@@ -1,12 +1,11 @@
 /** What a response of `session()` waits for: that the request's session is stored as it is. */
-import type { Context } from "../context.ts";
+import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { problemBody } from "../problem.ts";
 import type { KnownRequest } from "../request.ts";
 import type { Below, Gate } from "./hold-back.ts";
 import { writeCookie } from "./cookie/write-cookie.ts";
 import type { SessionRequest } from "./live-session.ts";
-import { reporter } from "./records/records.ts";
 import type { SessionState } from "./state.ts";
 import type { KitSessionStore } from "./store.ts";
 

@@ -1,7 +1,7 @@
 /** The guarded sessions of one kit: read, made, saved and renamed, each in the order that a crash cannot hurt. */
 import { setTimeout as delay } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
-import type { Context } from "../context.ts";
+import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { EndReason } from "../observe/events.ts";
 import { type Admission, createAdmission, type Room } from "./guard/admission.ts";
@@ -17,7 +17,7 @@ import {
   type SessionJson,
   type StoredRecord,
 } from "./records/record.ts";
-import { createRecords, type Records, type RecordsOptions, reporter } from "./records/records.ts";
+import { createRecords, type Records, type RecordsOptions } from "./records/records.ts";
 import { createForeign, type Foreign } from "./records/foreign.ts";
 import { type Members, membersOf } from "./guard/members.ts";
 import { saveOver } from "./records/save.ts";

@@ -1,6 +1,6 @@
 /** Writes session objects: one write at a time for each, and whatever signs in goes through the guard. */
 import type { IncomingMessage } from "node:http";
-import type { Context } from "../context.ts";
+import { type Context, reporter } from "../context.ts";
 import { clientAddress } from "../request.ts";
 import { guardUnreachable, isOfSignIn, sessionEnded } from "./failures.ts";
 import type { Client, Ledger, LedgerOptions, Stored } from "./ledger.ts";
@@ -16,7 +16,6 @@ import {
   toJson,
 } from "./records/record.ts";
 import type { Successor } from "./facts.ts";
-import { reporter } from "./records/records.ts";
 import { checkReachable } from "./cookie/sendable.ts";
 import { parseUserId } from "./user-id.ts";
 

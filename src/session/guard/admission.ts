@@ -1,10 +1,10 @@
 /** Lets a stored session into its user's Set, and ends those that have to make room for it. */
-import type { Context } from "../../context.ts";
+import { type Context, reporter } from "../../context.ts";
 import { setContended, sessionLimit } from "../failures.ts";
 import type { Fence, Leaving } from "./fence.ts";
 import { membersOf } from "./members.ts";
 import type { UserOf } from "../records/record.ts";
-import { type Records, reporter } from "../records/records.ts";
+import { type Records } from "../records/records.ts";
 
 /** How many sessions a user may have, and what happens where there are as many. */
 export interface Room {

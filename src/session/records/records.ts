@@ -1,6 +1,5 @@
 /** The keys of sessions: made, ended and deleted, those that another library wrote included. */
-import type { Context } from "../../context.ts";
-import type { KitError } from "../../errors.ts";
+import { type Context, reporter } from "../../context.ts";
 import type { EndReason } from "../../observe/events.ts";
 import { idTaken } from "../failures.ts";
 import type { Foreign } from "./foreign.ts";
@@ -39,12 +38,6 @@ export interface Records {
   timeLeft(id: string): Promise<number | undefined>;
   /** Moves a session's expiry; a failure is reported and harms nothing. */
   prolong(id: string, ttl: number): Promise<void>;
-}
-
-/** Says what was survived. */
-export function reporter(context: Context): (during: string) => (error: unknown) => void {
-  return (during) => (error) =>
-    context.events.emit("redis-error", { error: error as KitError, during });
 }
 
 /** Makes the {@link Records} of one kit. */
