@@ -30,8 +30,8 @@ export interface AdoptionOptions {
  *
  * The mark comes first, with one write that one request wins, and only that one claims. Where the
  * session stood under another prefix, that key is marked, too, and a tombstone follows the session's
- * end: so one that was ended is not claimed again, whatever is left of it. Where the process dies, or Redis, between
- * the two, the session is marked and in no Set: its user has to sign in again.
+ * end: so one that was ended is not claimed again, whatever is left of it. Where the process dies, or
+ * Redis fails, between the two, the session is marked and in no Set: its user has to sign in again.
  */
 export function createAdoption(
   context: Context,

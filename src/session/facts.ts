@@ -27,7 +27,7 @@ export interface Facts {
   isGone: boolean;
   /** Its request has written it. */
   isWritten: boolean;
-  /** The write under way, or the last one. */
+  /** The write under way. */
   writing: Promise<void> | undefined;
 }
 

@@ -3,7 +3,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
-import type { EndReason } from "../observe/events.ts";
 import { type Admission, createAdmission, type Room } from "./guard/admission.ts";
 import { createAdoption } from "./adoption.ts";
 import { idTaken, sessionEnded } from "./failures.ts";
@@ -114,10 +113,6 @@ export class Ledger {
     return { text, mark, user: this.#options.userOf(data) };
   }
 
-  async #whyEnded(user: string): Promise<EndReason> {
-    return (await this.fence.isOccupied(user)) ? "signed-in-elsewhere" : "revoked";
-  }
-
   /** GET, and the fence where someone is signed in: at once, where this process knows who it is. */
   async read(id: string): Promise<Reading> {
     const guess = this.#users.get(id);
@@ -161,7 +156,8 @@ export class Ledger {
   }
 
   async #ended(user: string): Promise<Reading> {
-    const reason = await this.#whyEnded(user);
+    const isOccupied = await this.fence.isOccupied(user);
+    const reason = isOccupied ? "signed-in-elsewhere" : "revoked";
     return { kind: "ended", ended: { reason, at: Date.now() } };
   }
 

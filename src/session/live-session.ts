@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import expressSession, { type Cookie, type Session, type SessionData } from "express-session";
 import { restart } from "./cookie/cookie.ts";
 import { type Facts, newFacts } from "./facts.ts";
+import type { SessionEnded } from "./records/record.ts";
 import { findState, noteLeaving } from "./state.ts";
 
 /** express-session's Session, with the request that it carries and the type does not show. */
@@ -15,6 +16,7 @@ export interface SessionRequest extends IncomingMessage {
   session?: LiveSession | null | undefined;
   sessionID: string;
   sessionStore?: unknown;
+  sessionEnded?: SessionEnded;
 }
 
 /** What of express-session's Session is changed here. */
@@ -61,6 +63,11 @@ export class KitSession extends Base {
       told(error);
     });
   }
+}
+
+/** Makes the session of a request; what a Session has at run time, its type does not know. */
+export function makeSession(request: IncomingMessage, data?: object): LiveSession {
+  return new KitSession(request, data) as unknown as LiveSession;
 }
 
 /** See {@link KitSession.factsOf}. */

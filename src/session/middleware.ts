@@ -1,6 +1,5 @@
 /** `session()`: express-session's Session, Cookie and Store; which sessions are valid, and when a response may leave, is ours. */
-import type { IncomingMessage } from "node:http";
-import type { Request, Response } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Store } from "express-session";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
@@ -11,8 +10,9 @@ import { namedSession } from "./cookie/named-session.ts";
 import { SessionGate } from "./gate.ts";
 import { holdBack } from "./hold-back.ts";
 import { mountedOf } from "./mounted.ts";
-import { KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
+import { makeSession, type SessionRequest } from "./live-session.ts";
 import {
+  type EndedHandler,
   type SessionStoreOptions,
   planLedger,
   planSession,
@@ -21,29 +21,20 @@ import {
   type SessionPlan,
 } from "./options.ts";
 import { sessionOver } from "./own-store.ts";
-import { isSecureRequest, isWithinPath } from "./cookie/sendable.ts";
-import { findState, type SessionState, setState } from "./state.ts";
+import { isWithinPath } from "./cookie/sendable.ts";
+import { findState, type SessionState, startState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
 import { type CookieSuspicion, createCookieSuspicion } from "./cookie/suspicion.ts";
 
 type Next = (error?: unknown) => void;
-
-/** `'auto'`: by the connection. @types/express-session knows it of `secure` only. */
-function isAuto(value: unknown): boolean {
-  return value === "auto";
-}
 
 /** Gives a request a new, empty session. */
 function generateBy(plan: SessionPlan): (request: IncomingMessage) => void {
   return (incoming) => {
     const request = incoming as SessionRequest;
     request.sessionID = plan.genid(request);
-    const session = new KitSession(request) as unknown as LiveSession;
-    session.cookie = createCookie(plan.cookieOf(request));
-    if (isAuto(session.cookie.secure)) session.cookie.secure = isSecureRequest(request, plan);
-    if (isAuto(session.cookie.sameSite))
-      session.cookie.sameSite = isSecureRequest(request, plan) ? "none" : "lax";
-    request.session = session;
+    request.session = makeSession(request);
+    request.session.cookie = createCookie(plan.cookieOf(request));
   };
 }
 
@@ -85,23 +76,8 @@ export function createSession(
       }
       const { id, otherId, mustReissue, isForged } = namedSession(request, plan);
       if (isForged) seeCookie("forged-cookies", request);
-      const state: SessionState = {
-        kit: context,
-        store,
-        plan,
-        response,
-        cookieId: id,
-        mustReissue,
-        leaving: undefined,
-        turn: undefined,
-        isCookieStale: false,
-        isFromCookie: false,
-        held: undefined,
-        isClearedLater: false,
-        isRefused: false,
-        ended: undefined,
-      };
-      setState(request, state);
+      const given = { kit: context, store, plan, response, cookieId: id, mustReissue };
+      const state = startState(request, given);
       // One whose cookie's path does not match leaves the request to the next.
       if (!isWithinPath(request, plan.cookieOf(request).path)) return next();
       request.sessionStore = store;
@@ -170,18 +146,17 @@ function enter(
   next: Next,
 ): void {
   if (ended) {
-    const told = request as unknown as Request;
-    told.sessionEnded = ended;
-    if (plan.onEnded) return callOnEnded(plan.onEnded, told, response as Response, next);
+    request.sessionEnded = ended;
+    if (plan.onEnded) return callOnEnded(plan.onEnded, request, response, next);
   } else if (request.session) void store.prolong(request.sessionID, request.session);
   next();
 }
 
 /** Express 4 does not catch what an async function rejects with, and no shell what this one throws. */
 function callOnEnded(
-  onEnded: NonNullable<SessionPlan["onEnded"]>,
-  request: Request,
-  response: Response,
+  onEnded: EndedHandler,
+  request: SessionRequest,
+  response: ServerResponse,
   next: Next,
 ): void {
   const call = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 /** What session() can be told, checked once. */
 import { randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SessionOptions as ShellOptions, Store } from "express-session";
 import type { Request, Response } from "express";
 import type { Config } from "../config.ts";
@@ -16,6 +16,7 @@ import {
   parseSecrets,
 } from "../validate.ts";
 import { type CookiePlan, planCookie } from "./cookie/options.ts";
+import { isSecureRequest } from "./cookie/secure-request.ts";
 import type { LedgerOptions } from "./ledger.ts";
 import {
   type CookieSuspicionOptions,
@@ -74,6 +75,13 @@ export interface SessionOptions extends Partial<Pick<ShellOptions, Kept>> {
   ) => void | Promise<void>;
 }
 
+/** `onEnded`, for requests of any shell. */
+export type EndedHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void | Promise<void>;
+
 /** The options, resolved. Times are milliseconds. */
 export interface SessionPlan extends LedgerOptions {
   readonly name: string;
@@ -91,7 +99,7 @@ export interface SessionPlan extends LedgerOptions {
   readonly isUnsetDestroyed: boolean;
   readonly adoptCookie: string | undefined;
   readonly suspicious: CookieThresholds | undefined;
-  readonly onEnded: SessionOptions["onEnded"];
+  readonly onEnded: EndedHandler | undefined;
 }
 
 const KNOWN: readonly (keyof SessionOptions)[] = [
@@ -130,7 +138,9 @@ export function planSession(
   checkStore(options.store);
   const isProduction = config.environment === "production";
   const name = options.name ?? (isProduction ? "__Host-sid" : "sid");
-  const { of: cookieOf, fixed } = planCookie(name, options.cookie, isProduction);
+  const { of: cookieOf, fixed } = planCookie(name, options.cookie, isProduction, (request) =>
+    isSecureRequest(request, { proxy: options.proxy, trust: config.trust }),
+  );
   const ledger = planLedger(options);
   checkMaxAge(fixed?.maxAge, ledger.absolute);
   const secrets = secretsOf(options, config, makeSecret);
@@ -148,7 +158,7 @@ export function planSession(
     isUnsetDestroyed: options.unset === "destroy",
     adoptCookie: parseAdopt(options.adopt).cookie,
     suspicious: parseCookieSuspicion(options.suspicious),
-    onEnded: options.onEnded,
+    onEnded: options.onEnded as EndedHandler | undefined,
   });
 }
 

@@ -2,14 +2,13 @@
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import type { Request, Response } from "express";
-import expressSession, { type CookieOptions, type Store } from "express-session";
+import expressSession, { type Store } from "express-session";
 import type { Context } from "../context.ts";
 import { isSecure, type KnownRequest, type Middleware } from "../request.ts";
 import { notSignedIn, sessionEnded, signInTooLate } from "./failures.ts";
 import type { LiveSession, SessionRequest } from "./live-session.ts";
 import { keepData } from "./sign-in.ts";
-import { isSecureRequest } from "./cookie/sendable.ts";
-import { findState, setState, type SigningStore } from "./state.ts";
+import { findState, startState, type SigningStore } from "./state.ts";
 import type { SessionOptions, SessionPlan } from "./options.ts";
 
 const NO_GUARD =
@@ -49,17 +48,6 @@ function signingOver(store: Store, plan: SessionPlan): SigningStore {
   };
 }
 
-/** express-session, which knows nothing of `'auto'` in what a function answers. */
-function resolveAuto(options: CookieOptions, request: KnownRequest, plan: SessionPlan) {
-  const { secure, sameSite } = options as { secure?: unknown; sameSite?: unknown };
-  if (secure !== "auto" && sameSite !== "auto") return options;
-  const isEncrypted = isSecureRequest(request, plan);
-  const resolved: CookieOptions = { ...options };
-  if (secure === "auto") resolved.secure = isEncrypted;
-  if (sameSite === "auto") resolved.sameSite = isEncrypted ? "none" : "lax";
-  return resolved;
-}
-
 /** Makes the middleware over `store`. */
 export function sessionOver(
   context: Context,
@@ -68,15 +56,13 @@ export function sessionOver(
   options: SessionOptions,
 ): Middleware {
   context.notices.add(NO_GUARD);
-  const cookieOf = (request: Request): CookieOptions =>
-    resolveAuto(plan.cookieOf(request), request, plan);
   const { resave = false, saveUninitialized = false, unset = "keep" } = options;
   const shell = expressSession({
     store,
     name: plan.name,
     secret: [...plan.secrets],
     genid: plan.genid as (request: Request) => string,
-    cookie: cookieOf as never,
+    cookie: plan.cookieOf as never,
     resave,
     saveUninitialized,
     unset,
@@ -88,22 +74,7 @@ export function sessionOver(
     const known = request as KnownRequest;
     // Express defines it, and express-session reads it.
     known.secure ??= isSecure(known, plan.trust);
-    setState(request, {
-      kit: context,
-      store: signing,
-      plan,
-      response,
-      cookieId: undefined,
-      mustReissue: false,
-      leaving: undefined,
-      turn: undefined,
-      isCookieStale: false,
-      isFromCookie: false,
-      held: undefined,
-      isClearedLater: false,
-      isRefused: false,
-      ended: undefined,
-    });
+    startState(request, { kit: context, store: signing, plan, response });
     shell(request as Request, response as Response, next);
   };
 }

@@ -50,9 +50,26 @@ export interface SessionState {
 /** Any request may carry the state. */
 type Carrier = IncomingMessage & { [SESSION_STATE]?: SessionState };
 
-/** Hangs the state onto its request. */
-export function setState(request: IncomingMessage, state: SessionState): void {
+/** Hangs a state onto its request, which knows nothing of a session yet. */
+export function startState(
+  request: IncomingMessage,
+  given: Pick<SessionState, "kit" | "store" | "plan" | "response"> & Partial<SessionState>,
+): SessionState {
+  const state: SessionState = {
+    isFromCookie: false,
+    held: undefined,
+    cookieId: undefined,
+    mustReissue: false,
+    leaving: undefined,
+    turn: undefined,
+    isCookieStale: false,
+    isClearedLater: false,
+    isRefused: false,
+    ended: undefined,
+    ...given,
+  };
   (request as Carrier)[SESSION_STATE] = state;
+  return state;
 }
 
 /** The state of a request that went through `session()`. */

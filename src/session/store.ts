@@ -8,7 +8,7 @@ import { createCookie } from "./cookie/cookie.ts";
 import { notSignedIn } from "./failures.ts";
 import { Ledger, type LedgerOptions, type Stored } from "./ledger.ts";
 import { clearSessions, liveIds, liveSessions } from "./records/listing.ts";
-import { factsOf, KitSession, type LiveSession, type SessionRequest } from "./live-session.ts";
+import { factsOf, makeSession, type LiveSession, type SessionRequest } from "./live-session.ts";
 import { ownLifetime, type SessionJson } from "./records/record.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { findState, inTurn, noteLeaving } from "./state.ts";
@@ -78,10 +78,7 @@ export class KitSessionStore extends RedisStore {
     const cookie = createCookie(data.cookie as object);
     if (typeof expires === "string") cookie.expires = new Date(expires);
     cookie.originalMaxAge = originalMaxAge as number | null;
-    const session = new KitSession(request, {
-      ...data,
-      cookie,
-    }) as unknown as LiveSession;
+    const session = makeSession(request, { ...data, cookie });
     request.session = session;
     const facts = factsOf(session);
     facts.stored = stored;
@@ -133,11 +130,9 @@ export class KitSessionStore extends RedisStore {
     return answer(this.ledger.destroy(id), callback);
   }
 
-  /** Called at the end of a request that changed nothing: under the kit's middleware it has nothing to wait for. */
+  /** Called by express-session's own middleware; the kit's has moved the expiry by then. */
   override touch(id: string, session: SessionData, callback?: Callback): Promise<void> {
-    const live = session as LiveSession;
-    const isOurs = findState(live.req) !== undefined;
-    return answer(isOurs ? Promise.resolve() : this.prolong(id, live), callback);
+    return answer(this.prolong(id, session as LiveSession), callback);
   }
 
   /** Moves a session's expiry, at most once per twentieth of its lifetime. */

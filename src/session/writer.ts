@@ -36,7 +36,7 @@ interface Former {
 }
 
 /** An empty session that was never stored. It need not be, and its client needs no cookie for it. */
-export function isBlank(session: object): boolean {
+function isBlank(session: object): boolean {
   return (
     factsOf(session).stored === undefined && Object.keys(session).every((name) => name === "cookie")
   );

@@ -79,7 +79,21 @@ function checkPrefix(name: string, cookie: CookieOptions): void {
   });
 }
 
-/** What answers the cookie's options for one request; the same object for all, where no function was given. */
+/** By what a request is known to be encrypted. */
+export type IsSecure = (request: IncomingMessage) => boolean;
+
+/** `'auto'`, by the connection; express-session knows it of options that no function answers. */
+function resolveAuto(cookie: CookieOptions, request: IncomingMessage, isSecure: IsSecure) {
+  const { secure, sameSite } = cookie as { secure?: unknown; sameSite?: unknown };
+  if (secure !== "auto" && sameSite !== "auto") return cookie;
+  const isEncrypted = isSecure(request);
+  const resolved: CookieOptions = { ...cookie };
+  if (secure === "auto") resolved.secure = isEncrypted;
+  if (sameSite === "auto") resolved.sameSite = isEncrypted ? "none" : "lax";
+  return resolved;
+}
+
+/** What answers the cookie's options for one request; the same object for all, where nothing depends on it. */
 export type CookiePlan = (request: IncomingMessage) => CookieOptions;
 
 /**
@@ -91,6 +105,7 @@ export function planCookie(
   name: string,
   given: ShellOptions["cookie"],
   isProduction: boolean,
+  isSecure: IsSecure,
 ): { of: CookiePlan; fixed: CookieOptions | undefined } {
   if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(name)) {
     throw invalidOption("name", name, "a cookie name (RFC 6265, section 4.1.1)");
@@ -109,10 +124,11 @@ export function planCookie(
   };
   if (typeof given === "function") {
     const cookieOf = given as unknown as (request: IncomingMessage) => CookieOptions;
-    return { of: (request) => complete(cookieOf(request)), fixed: undefined };
+    const of: CookiePlan = (request) => resolveAuto(complete(cookieOf(request)), request, isSecure);
+    return { of, fixed: undefined };
   }
   if (given !== undefined && typeof given !== "object")
     throw invalidOption("cookie", given, "an object of cookie options");
   const fixed = complete(given);
-  return { of: () => fixed, fixed };
+  return { of: (request) => resolveAuto(fixed, request, isSecure), fixed };
 }

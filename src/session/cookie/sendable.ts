@@ -4,28 +4,11 @@ import type { Request } from "express";
 import type { CookieOptions } from "express-session";
 import { KitError } from "../../errors.ts";
 import { isHeaderSent } from "../../held-response.ts";
-import { isSecure, type KnownRequest, originalUrl } from "../../request.ts";
+import { type KnownRequest, originalUrl } from "../../request.ts";
 import { signInTooLate } from "../failures.ts";
 import type { SessionPlan } from "../options.ts";
 import { findState } from "../state.ts";
-
-/** As express-session decides it; a Secure cookie is not sent otherwise. */
-export function isSecureRequest(
-  request: KnownRequest,
-  { proxy, trust }: Pick<SessionPlan, "proxy" | "trust">,
-): boolean {
-  if ((request.socket as { encrypted?: boolean }).encrypted === true) return true;
-  if (proxy === false) return false;
-  // Express defines `req.secure`; connect and node:http do not.
-  if (proxy === undefined) return request.secure ?? isSecure(request, trust);
-  const header = request.headers["x-forwarded-proto"];
-  return (
-    String(header ?? "")
-      .split(",")[0]!
-      .trim()
-      .toLowerCase() === "https"
-  );
-}
+import { isSecureRequest } from "./secure-request.ts";
 
 /** As express-session decides it. */
 export function isWithinPath(request: KnownRequest, path: string | undefined): boolean {

@@ -18,7 +18,7 @@ export interface Signed {
   readonly secret: number;
 }
 
-/** Makes what checks the cookies of one `session()`, and remembers those that were good: an HMAC costs more than all else of a read. */
+/** Makes what checks the cookies of one `session()`; of those that were good, an HMAC is made once, not at each request. */
 export function createUnsign(secrets: readonly string[]): (value: string) => Signed | undefined {
   const good = new LRUCache<string, Signed>({ max: MOST_REMEMBERED });
   return (value) => {
@@ -34,7 +34,7 @@ export function createUnsign(secrets: readonly string[]): (value: string) => Sig
 const MOST_REMEMBERED = 10_000;
 
 /** The id in a cookie's value; undefined where none of the secrets signed it. */
-export function unsign(value: string, secrets: readonly string[]): Signed | undefined {
+function unsign(value: string, secrets: readonly string[]): Signed | undefined {
   const dot = value.lastIndexOf(".");
   if (!value.startsWith("s:") || dot < 0) return undefined;
   const id = value.slice(2, dot);

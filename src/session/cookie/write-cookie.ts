@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { printCookie } from "./cookie.ts";
 import { factsOf, type LiveSession, type SessionRequest } from "../live-session.ts";
-import { isSecureRequest } from "./sendable.ts";
+import { isSecureRequest } from "./secure-request.ts";
 import { sign } from "./signature.ts";
 import type { SessionState } from "../state.ts";
 

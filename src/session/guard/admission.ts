@@ -27,8 +27,6 @@ export interface Admission {
    * @throws KitError `SESSION_LIMIT`, and what the connection throws
    */
   admit(user: string, id: string, ownFormerId?: string, isAdopted?: true): Promise<void>;
-  /** Takes ids whose session is gone out of a user's Set. */
-  prune(user: string): Promise<void>;
 }
 
 /** Makes the {@link Admission} of one kit. */
@@ -64,6 +62,7 @@ export function createAdmission(
     throw setContended(MOST_ROUNDS);
   };
 
+  /** Takes ids whose session is gone out of a user's Set. */
   const prune = async (user: string): Promise<void> => {
     const { stale } = await membersOf(fence, records, userOf, user);
     await Promise.all(stale.map((id) => fence.leave(user, id)));
@@ -84,7 +83,6 @@ export function createAdmission(
   };
 
   return {
-    prune,
     admit: async (user, id, former, isAdopted) => {
       const ended = await enter(user, id, former);
       const others = ended.filter((other) => other !== former);
