@@ -1,7 +1,7 @@
 /** How many round trips to Redis a request waits for, one after the other. */
 import { Redis } from "ioredis";
 import { median } from "../support/statistics.ts";
-import type { SlowProxy } from "./slow-proxy.ts";
+import type { SlowProxy } from "../support/slow-proxy.ts";
 import { answerTo } from "./verify.ts";
 import type { Visitor, Workload } from "./workloads.ts";
 

@@ -11,7 +11,7 @@ import { type Finding, load, type Server } from "./load.ts";
 import { type Outcome, type Outcomes, reportOf } from "./results.ts";
 import { roundTrips } from "./round-trips.ts";
 import { BARE, CONTENDERS } from "./servers.ts";
-import { type SlowProxy, startSlowProxy } from "./slow-proxy.ts";
+import { type SlowProxy, startSlowProxy } from "../support/slow-proxy.ts";
 import { answerTo, signAllIn, verify } from "./verify.ts";
 import { type Workload, WORKLOADS } from "./workloads.ts";
 

@@ -3,7 +3,7 @@ import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { problemBody } from "../problem.ts";
 import type { KnownRequest } from "../request.ts";
-import type { Below, Gate } from "./hold-back.ts";
+import type { Below, Gate } from "./held-answer.ts";
 import { writeCookie } from "./cookie/write-cookie.ts";
 import type { SessionRequest } from "./live-session.ts";
 import type { SessionState } from "./state.ts";

@@ -1,114 +1,19 @@
 /** Holds a response's bytes back, below whatever else wraps it, until the request's session is stored. */
 import { ServerResponse } from "node:http";
-import { freezeHeader, guardSocket, isBody, lateWrite } from "../held-response.ts";
+import { isBody } from "../held-response.ts";
+import {
+  type Below,
+  type Call,
+  callBack,
+  type Gate,
+  HeldAnswer,
+  type Name,
+  noteListening,
+} from "./held-answer.ts";
 import { findState, type HeldCalls, type SessionState } from "./state.ts";
+import { takeFields } from "./written-fields.ts";
 
-/** Asked before bytes leave. */
-export interface Gate {
-  /** What header and end have to wait for; undefined where they may leave at once. */
-  work(): Promise<void> | undefined;
-  /** The header is about to leave. */
-  onHeader(): void;
-  /** The wait failed before the header left. Answers with `below`, in place of all that was held. */
-  answerInstead(error: unknown, below: Below): void;
-  /** The wait failed after the header left. */
-  report(error: unknown): void;
-}
-
-type Call = (...args: unknown[]) => unknown;
-type Name = "writeHead" | "write" | "end" | "flushHeaders";
-
-/** The response's calls as they were before they were wrapped. */
-export type Below = Readonly<Record<Name, Call>>;
-
-const NODE: Below = ServerResponse.prototype as unknown as Below;
-
-/** One answer while it is held: the calls that gave it, in their order. */
-class HeldAnswer {
-  readonly #response: ServerResponse;
-  readonly #gate: Gate;
-  readonly #calls: [Name, unknown[]][] = [];
-  readonly #thaw: () => void;
-  readonly #listening: Set<Call> | undefined;
-  #letGo = (): void => {};
-  #isEnded = false;
-
-  constructor(response: ServerResponse, gate: Gate, listening: Set<Call> | undefined) {
-    this.#response = response;
-    this.#gate = gate;
-    this.#listening = listening;
-    this.#thaw = response.headersSent ? () => {} : freezeHeader(response);
-  }
-
-  take(name: Name, args: unknown[]): unknown {
-    if (this.#isEnded) return name === "write" ? lateWrite(...args) : this.#response;
-    this.#calls.push([name, args]);
-    if (name === "write") return false;
-    if (name === "end") {
-      this.#isEnded = true;
-      this.#letGo = guardSocket(this.#response);
-    }
-    return this.#response;
-  }
-
-  /** Waits; what the application changed while the answer was held has to be stored, too. Answers what failed. */
-  async wait(first: Promise<void>): Promise<{ readonly error: unknown } | undefined> {
-    try {
-      await first;
-      if (this.#isEnded) await this.#gate.work();
-      return undefined;
-    } catch (error) {
-      return { error };
-    } finally {
-      this.#thaw();
-    }
-  }
-
-  /** Gives the answer, by the calls that it was given with. */
-  release(pass: (name: Name, args: unknown[]) => unknown): void {
-    this.#letGo();
-    let isRoom = true;
-    for (const [name, args] of this.#calls) {
-      const result = pass(name, args);
-      if (name === "write") isRoom = result !== false;
-    }
-    // Where there is no room below, whoever waits is told from there.
-    if (isRoom && !this.#isEnded) this.#wake();
-  }
-
-  /** Whoever waits with further bytes goes on. */
-  #wake(): void {
-    if (this.#listening === undefined) this.#response.emit("drain");
-    else for (const listener of this.#listening) listener.call(this.#response);
-  }
-
-  /** The answer is dropped; whoever goes on giving it is left in the belief that it leaves. */
-  discard(): void {
-    this.#letGo();
-    for (const [, args] of this.#calls) callBack(args);
-    if (!this.#isEnded) this.#wake();
-  }
-}
-
-/**
- * Who listens for `drain` where something below takes such listeners to a stream of its own, as
- * compression does: an event would not reach them. Undefined where an event does.
- */
-function noteListening(response: ServerResponse): Set<Call> | undefined {
-  if (!Object.hasOwn(response, "on")) return undefined;
-  const listening = new Set<Call>();
-  const on = response.on.bind(response) as (name: string, listener: Call) => unknown;
-  response.on = ((name: string, listener: Call) => {
-    if (name === "drain") listening.add(listener);
-    return on(name, listener);
-  }) as typeof response.on;
-  return listening;
-}
-
-function callBack(args: readonly unknown[]): void {
-  const callback = args.find((argument) => typeof argument === "function");
-  if (callback) queueMicrotask(() => callback());
-}
+const NODE = callsOf(ServerResponse.prototype);
 
 /** Sits between a response's calls and what is below them. */
 class Held implements HeldCalls {
@@ -194,30 +99,6 @@ class Held implements HeldCalls {
   }
 }
 
-/**
- * Sets the fields that were passed to `writeHead`, in any of Node's forms, so that `onHeader` sees them;
- * answers what is left to pass.
- */
-function takeFields(response: ServerResponse, args: unknown[]): unknown[] {
-  const fields = typeof args[1] === "string" ? args[2] : (args[2] ?? args[1]);
-  if (typeof fields !== "object" || fields === null) return args;
-  if (!Array.isArray(fields)) {
-    for (const [name, value] of Object.entries(fields))
-      if (name) response.setHeader(name, value as string);
-  } else {
-    const isFlat = !Array.isArray(fields[0]);
-    const all = isFlat ? pairsOf(fields as string[]) : (fields as [string, string][]);
-    const pairs = all.filter(([name]) => name); // As Node does.
-    for (const [name] of pairs) response.removeHeader(name);
-    for (const [name, value] of pairs) response.appendHeader(name, value);
-  }
-  return typeof args[1] === "string" ? args.slice(0, 2) : args.slice(0, 1);
-}
-
-function pairsOf(flat: readonly string[]): [string, string][] {
-  return flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1]!]] : []));
-}
-
 const NAMES: readonly Name[] = ["writeHead", "write", "end", "flushHeaders"];
 
 /** What a response's calls are now. */
@@ -270,8 +151,10 @@ export function holdBack(response: ServerResponse, gate: Gate, state: SessionSta
     return;
   }
   const held = new Held(response, gate, callsOf(response));
-  const wrapped = response as unknown as Record<Name, Call>;
-  for (const name of NAMES) wrapped[name] = (...args) => held.give(name, args);
+  for (const name of NAMES) {
+    const value = (...args: unknown[]): unknown => held.give(name, args);
+    Object.defineProperty(response, name, { value, configurable: true, writable: true });
+  }
 }
 
 /** A call of someone whose answer was dropped. */
