@@ -4,7 +4,7 @@ import { KitError } from "../errors.ts";
 import { problemBody } from "../problem.ts";
 import type { KnownRequest } from "../request.ts";
 import type { Below, Gate } from "./held-answer.ts";
-import { writeCookie } from "./cookie/write-cookie.ts";
+import { writeCookie } from "./write-cookie.ts";
 import type { SessionRequest } from "./live-session.ts";
 import type { SessionState } from "./state.ts";
 import type { KitSessionStore } from "./store.ts";

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { KitError } from "../errors.ts";
 import { checkOptions, parseNames } from "../validate.ts";
-import { checkSendable } from "./cookie/sendable.ts";
+import { checkSendable } from "./sendable.ts";
 import { inTurn, requireState } from "./state.ts";
 import { parseUserId, type UserId } from "./user-id.ts";
 

@@ -21,7 +21,7 @@ import {
   type SessionPlan,
 } from "./options.ts";
 import { sessionOver } from "./own-store.ts";
-import { isWithinPath } from "./cookie/sendable.ts";
+import { isWithinPath } from "./sendable.ts";
 import { findState, type SessionState, startState } from "./state.ts";
 import { KitSessionStore } from "./store.ts";
 import { type CookieSuspicion, createCookieSuspicion } from "./cookie/suspicion.ts";

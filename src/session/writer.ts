@@ -16,7 +16,7 @@ import {
   toJson,
 } from "./records/record.ts";
 import type { Successor } from "./facts.ts";
-import { checkReachable } from "./cookie/sendable.ts";
+import { checkReachable } from "./sendable.ts";
 import { parseUserId } from "./user-id.ts";
 
 /** Gives a request a new, empty session. */

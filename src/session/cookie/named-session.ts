@@ -1,7 +1,6 @@
 /** Which session a request's cookies name. */
 import type { IncomingMessage } from "node:http";
 import { parse } from "cookie";
-import type { SessionPlan } from "../options.ts";
 import type { Signed } from "./signature.ts";
 
 /** What the cookies say. */
@@ -16,6 +15,13 @@ export interface NamedSession {
   readonly isForged: boolean;
 }
 
+/** Which cookies count, and whose signatures. */
+export interface CookieNames {
+  readonly name: string;
+  readonly adoptCookie: string | undefined;
+  unsign(this: void, value: string): Signed | undefined;
+}
+
 const NOBODY: NamedSession = {
   id: undefined,
   otherId: undefined,
@@ -26,7 +32,7 @@ const NOBODY: NamedSession = {
 /** Reads our cookie; where it is absent or no good, the one of the library whose sessions are taken over. */
 export function namedSession(
   request: IncomingMessage,
-  { name, adoptCookie, unsign }: Pick<SessionPlan, "name" | "adoptCookie" | "unsign">,
+  { name, adoptCookie, unsign }: CookieNames,
 ): NamedSession {
   const header = request.headers.cookie;
   if (header === undefined) return NOBODY;

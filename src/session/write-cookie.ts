@@ -1,10 +1,10 @@
 /** The session's line in Set-Cookie: decided when the header leaves, by what is stored then. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { printCookie } from "./cookie.ts";
-import { factsOf, type LiveSession, type SessionRequest } from "../live-session.ts";
-import { isSecureRequest } from "./secure-request.ts";
-import { sign } from "./signature.ts";
-import type { SessionState } from "../state.ts";
+import { printCookie } from "./cookie/cookie.ts";
+import { factsOf, type LiveSession, type SessionRequest } from "./live-session.ts";
+import { isSecureRequest } from "./cookie/secure-request.ts";
+import { sign } from "./cookie/signature.ts";
+import type { SessionState } from "./state.ts";
 
 /** The lines of a response's Set-Cookie. */
 function setCookies(response: ServerResponse): string[] {

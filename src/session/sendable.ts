@@ -2,13 +2,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
 import type { CookieOptions } from "express-session";
-import { KitError } from "../../errors.ts";
-import { isHeaderSent } from "../../held-response.ts";
-import { type KnownRequest, originalUrl } from "../../request.ts";
-import { signInTooLate } from "../failures.ts";
-import type { SessionPlan } from "../options.ts";
-import { findState } from "../state.ts";
-import { isSecureRequest } from "./secure-request.ts";
+import { KitError } from "../errors.ts";
+import { isHeaderSent } from "../held-response.ts";
+import { type KnownRequest, originalUrl } from "../request.ts";
+import { signInTooLate } from "./failures.ts";
+import type { SessionPlan } from "./options.ts";
+import { findState } from "./state.ts";
+import { isSecureRequest } from "./cookie/secure-request.ts";
 
 /** As express-session decides it. */
 export function isWithinPath(request: KnownRequest, path: string | undefined): boolean {
