@@ -60,6 +60,15 @@ export function idTaken(): KitError {
   });
 }
 
+/** A mistake of the application's that shows only once its answer is to leave. */
+export function heldAnswerFailed(cause: unknown): KitError {
+  return new KitError("HELD_ANSWER_FAILED", {
+    message: `An answer could not be given, or its session not be stored: ${String(cause)}.`,
+    fix: "Correct what the message names: a session holds what JSON can hold, a header what HTTP allows.",
+    cause,
+  });
+}
+
 export function notSignedIn(): KitError {
   return new KitError("NOT_SIGNED_IN", {
     message: "Nobody is signed in on this request.",

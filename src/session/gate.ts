@@ -1,6 +1,8 @@
 /** What a response of `session()` waits for: that the request's session is stored as it is. */
+import { STATUS_CODES } from "node:http";
 import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
+import { heldAnswerFailed } from "./failures.ts";
 import { problemBody } from "../problem.ts";
 import type { KnownRequest } from "../request.ts";
 import type { Below, Gate } from "./held-answer.ts";
@@ -17,12 +19,10 @@ const OF_THE_ANSWER =
 function answerError(
   request: SessionRequest,
   { response }: SessionState,
-  error: unknown,
+  { status, headers, code }: KitError,
   below: Below,
 ): void {
-  const { status, headers, code } =
-    error instanceof KitError ? error : { status: 500, headers: {}, code: undefined };
-  const title = status === 503 ? "Service Unavailable" : "The session could not be stored";
+  const title = STATUS_CODES[status] ?? "Error";
   const { contentType, body } = problemBody(request, {
     json: JSON.stringify({ title, status, code }),
     text: `${title}.`,
@@ -105,15 +105,17 @@ export class SessionGate implements Gate {
 
   answerInstead(error: unknown, below: Below): void {
     this.#state.isRefused = true;
-    this.report(error);
-    answerError(this.#request, this.#state, error, below);
+    answerError(this.#request, this.#state, this.report(error), below);
   }
 
-  report(error: unknown): void {
-    reporter(this.#context)("saving a session")(error);
-    const isMistake = !(error instanceof KitError) || error.status !== 503;
+  /** Answers what was told. */
+  report(error: unknown): KitError {
+    const failure = error instanceof KitError ? error : heldAnswerFailed(error);
+    reporter(this.#context)("saving a session")(failure);
+    const isMistake = failure.status !== 503;
     const isExpress = (this.#request as KnownRequest).app !== undefined;
     if (isMistake && isExpress && this.#context.config.environment !== "production")
       this.#state.response.once("close", () => this.#next(error));
+    return failure;
   }
 }
