@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { createBrowser, startListening, stopExamples } from "../support/example.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
@@ -65,14 +66,18 @@ describe("the example on a real Redis", () => {
     await first("POST", "/login", DEMO);
     const [old] = await redis.client.smembers("user:demo:sessions");
     const seen: string[] = [];
-    const monitor = await redis.client.duplicate().monitor();
+    const monitor = await redis.client.monitor();
     monitor.on("monitor", (_time, args: string[], source: string) => {
       if (source !== "lua") seen.push([args[0]!.toLowerCase(), ...args.slice(1, 4)].join(" "));
     });
     await second("POST", "/login", DEMO);
     await until(() => seen.some((line) => line.startsWith(`set session:${old}`)), "tombstone seen");
+    // Nothing may come any more: a monitor that is leaving takes it for a reply.
+    await redis.client.echo("over");
+    await until(() => seen.includes("echo over"), "the monitor has seen it all");
+    const ended = once(monitor, "end");
     monitor.disconnect();
-    // Not before: the monitor would see this too.
+    await ended;
     const [fresh] = await redis.client.smembers("user:demo:sessions");
     const steps = seen.filter((line) => /session/.test(line));
     expect(steps.slice(0, 3)).toEqual([
