@@ -6,7 +6,7 @@ import { visit } from "./visit.ts";
 
 const KEYS = ["~ratelimit:*", "~session:*", "~user:*:sessions", "~cache:*"];
 const COMMANDS =
-  "+get +set +del +pttl +pexpire +incr +decr +sadd +srem +smembers +sismember +scard +scan +evalsha +eval +time +ping +info +client|setname";
+  "+get +mget +set +del +pttl +pexpire +incr +decr +sadd +srem +smembers +sismember +scard +scan +evalsha +eval +time +ping +info +client|setname";
 
 async function withUser(...rights: string[]): Promise<{ redis: RedisServer; url: string }> {
   const redis = await startRedis({ tcp: true });

@@ -149,3 +149,21 @@ describe("development with a Redis that answers", () => {
     }
   });
 });
+
+describe("whether values are carried as text", () => {
+  it.each([
+    ["an http address", "http", true],
+    ["a redis address", "redis", false],
+  ])("is known of %s before memory takes over, and stays", async (_name, scheme, isTextOnly) => {
+    const url = `${scheme}://127.0.0.1:${await freePort()}`;
+    const { connection, fallbacks } = openWatched({ redis: { url, token: "t" } }, BARE);
+    expect(connection.isTextOnly()).toBe(isTextOnly);
+    const bytes = Buffer.from([0, 255, 128]);
+    // Asked before the decision: what is written and read is the same on either.
+    await connection.set("k", bytes, { ttl: 60_000 });
+    expect(await connection.mgetBytes(["k", "none"])).toEqual([bytes, null]);
+    expect(fallbacks).toHaveLength(1);
+    expect(connection.state().kind).toBe("memory");
+    expect(connection.isTextOnly()).toBe(isTextOnly);
+  });
+});

@@ -5,6 +5,8 @@ import { createServer as createTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { KitOptions } from "express-redis-kit";
 import { type Authority, createAuthority } from "../support/certificates.ts";
+import type { Channel, Command } from "../../src/connection/channel.ts";
+import { portOver } from "../../src/connection/commands.ts";
 import { openWatched } from "../support/connections.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { addMember } from "../support/scripts.ts";
@@ -36,6 +38,24 @@ function relay(reads: string[]) {
   };
 }
 
+it("all keys of one call are asked for in its tick where each has its own server", async () => {
+  const sent: Command[] = [];
+  const channel = {
+    isSharded: true,
+    send: async (command: Command) => {
+      sent.push(command);
+      return Buffer.from(String(command[1]));
+    },
+  };
+  const answers = portOver(channel as unknown as Channel).mgetBytes(["a", "b", "c"]);
+  expect(sent).toEqual([
+    ["GET", "a"],
+    ["GET", "b"],
+    ["GET", "c"],
+  ]);
+  expect((await answers).map(String)).toEqual(["a", "b", "c"]);
+});
+
 describe.each(["plain", "TLS"])("over a %s socket", (kind) => {
   it("the commands of one tick leave in one write", async () => {
     const reads: string[] = [];
@@ -56,6 +76,7 @@ describe.each(["plain", "TLS"])("over a %s socket", (kind) => {
       reads.length = 0;
       await Promise.all([
         ...Array.from({ length: 20 }, (_, n) => connection.get(`key${n}`)),
+        connection.mgetBytes(["key1", "key2", "bytes"]),
         connection.set("bytes", Buffer.from([0, 255, round]), { ttl: 1000 }),
         connection.run(addMember, "set", [round, 1000]),
         (async () => {

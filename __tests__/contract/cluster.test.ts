@@ -120,6 +120,16 @@ describe("keys", () => {
     for (const { made } of await calls("scan")) expect(made).toBeGreaterThan(1);
   });
 
+  it("asked for together are a GET each, where each lies", async () => {
+    const { connection } = openWatched({ redis: cluster.url });
+    await Promise.all(KEYS.map((key) => connection.set(key, key, { ttl })));
+    expect((await connection.mgetBytes(KEYS)).map(String)).toEqual(KEYS);
+    expect((await calls("mget")).every(({ made }) => made === 0)).toBe(true);
+    const made = await calls("get");
+    expect(made.reduce((sum, one) => sum + one.made, 0)).toBe(60);
+    expect(made.every((one) => one.made > 0 && one.refused === 0)).toBe(true);
+  });
+
   it("with a hash tag lie together, by the part in braces", async () => {
     const { connection } = openWatched({ redis: cluster.url });
     const tagged = ["a{tag}1", "b{tag}2", "{tag}", "a{}b", "{", "a{b", "é{\u{1F600}}ö"];

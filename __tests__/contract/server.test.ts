@@ -69,6 +69,13 @@ describe("what reaches redis-server", () => {
     expect(await calls("scan")).toBeGreaterThan(1);
   });
 
+  it("is one MGET for many values, and no GET", async () => {
+    const { connection } = openWatched({ redis: server.url });
+    await connection.mgetBytes(Array.from({ length: 30 }, (_, n) => `key:${n}`));
+    expect(await calls("mget")).toBe(1);
+    expect(await calls("get")).toBe(0);
+  });
+
   it("is the database that the URL names", async () => {
     const { connection } = openWatched({ redis: `${server.url}?db=3` });
     await connection.set("k", "1", { ttl: 5000 });
@@ -91,6 +98,7 @@ describe("a closed connection", () => {
     const calls = [
       connection.get("k"),
       connection.getBytes("k"),
+      connection.mgetBytes(["k", "l"]),
       connection.set("k", "1", { ttl: 1000 }),
       connection.del("k"),
       connection.pexpire("k", 1),

@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import { beforeEach, expect, it } from "@jest/globals";
 import type { Connection } from "../../src/connection/port.ts";
+import { declareBytes } from "./bytes-contract.ts";
 import { rejection } from "./connections.ts";
 import { gather } from "./given.ts";
 import { until } from "./redis-server.ts";
@@ -52,6 +53,8 @@ export function declareSubset(make: () => Promise<Connection> | Connection): voi
     await connection.set("bytes", Buffer.alloc(0), { ttl });
     expect(await connection.getBytes("bytes")).toEqual(Buffer.alloc(0));
   });
+
+  declareBytes(() => connection);
 
   it("NX writes only where no key is, XX only where one is", async () => {
     expect(await connection.set("k", "1", { ttl, condition: "XX" })).toBe(false);

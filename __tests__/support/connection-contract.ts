@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import type { Connection } from "../../src/connection/port.ts";
+import { declareBytes } from "./bytes-contract.ts";
 import { rejection } from "./connections.ts";
 import { until } from "./redis-server.ts";
 import { addMember } from "./scripts.ts";
@@ -88,6 +89,10 @@ export function declareContract(make: () => Promise<Connection> | Connection): v
       expect(error.code).toBe("REDIS_COMMAND_FAILED");
       expect(await connection.get("k")).toBeNull();
     });
+  });
+
+  describe("bytes", () => {
+    declareBytes(() => connection);
   });
 
   describe("del and pexpire", () => {

@@ -15,6 +15,26 @@ return redis.call('SCARD', KEYS[1])`,
   parse: Number,
 });
 
+/** Keeps the first argument at a key, for as long as the second says; answers how many bytes stand there. */
+export const keep: Script<number> = defineScript({
+  name: "keep",
+  lua: `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return #ARGV[1]`,
+  run: (database, key, [value, ttl]) => {
+    database.set(key, Buffer.isBuffer(value) ? value : String(value), Number(ttl));
+    return database.getBytes(key)!.length;
+  },
+  parse: Number,
+});
+
+/** Answers how many bytes stand at a key. */
+export const length: Script<number> = defineScript({
+  name: "length",
+  lua: "return redis.call('STRLEN', KEYS[1])",
+  run: (database, key) => database.getBytes(key)?.length ?? 0,
+  parse: Number,
+});
+
 /** Answers how often it has run on a key. */
 export const count: Script<number> = defineScript({
   name: "count",

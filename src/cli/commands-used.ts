@@ -50,6 +50,7 @@ export const COMMANDS_USED: readonly UsedCommand[] = [
   { name: "GET", on: ["ratelimit", "session", "cache"], args: (key) => [key] },
   { name: "INCR", on: ["ratelimit"], args: (key) => [key], creates: true },
   { name: "INFO", on: [], args: () => [], appliesTo: isSocket },
+  { name: "MGET", on: ["cache"], args: (key) => [key] },
   { name: "PEXPIRE", on: ["session", "user", "cache"], args: (key) => [key, 1000] },
   { name: "PING", on: [], args: () => [] },
   { name: "PTTL", on: ["ratelimit", "session", "user", "cache"], args: (key) => [key] },

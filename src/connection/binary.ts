@@ -5,6 +5,7 @@
  * base64 behind a marker. A text that begins with the marker of its own accord is written in base64 too, so
  * that whatever begins with the marker was written here.
  */
+import { KitError } from "../errors.ts";
 
 /** Begins none of the kit's own values. */
 const MARKER = "@base64:";
@@ -27,6 +28,21 @@ export function encodeBytes(value: string | Buffer): string {
   if (text !== undefined && !text.startsWith(MARKER)) return text;
   const bytes = typeof value === "string" ? Buffer.from(value) : value;
   return MARKER + bytes.toString("base64");
+}
+
+/**
+ * The text of bytes where no marker can stand, such as a script's argument.
+ *
+ * @throws KitError `REDIS_COMMAND_FAILED` where they are no text
+ */
+export function plainText(bytes: Buffer, what: string): string {
+  const text = textOf(bytes);
+  if (text !== undefined) return text;
+  throw new KitError("REDIS_COMMAND_FAILED", {
+    message: `${what} holds bytes that are no text, which REST cannot carry in this place.`,
+    fix: "Store bytes with SET, or use the database's rediss:// address.",
+    outcome: "notSent",
+  });
 }
 
 /** The value that {@link encodeBytes} was given. What others wrote comes back as it is. */

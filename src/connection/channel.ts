@@ -41,6 +41,10 @@ export interface Channel extends Sender {
   deadline(): number;
   /** Every server that holds keys: each master of a Cluster, otherwise the one that there is. */
   masters(): Promise<readonly Sender[]>;
+  /** Keys may sit on several servers, so that one command may name but one. */
+  readonly isSharded: boolean;
+  /** What is no text is wrapped in text on its way, or refused (binary.ts). */
+  readonly isTextOnly: boolean;
   /** A script's text and SHA as this deployment runs it. */
   textOf(script: Script<unknown>): { readonly lua: string; readonly sha: string };
   /** Resolves once commands can be answered; rejects with the diagnosis. */

@@ -32,6 +32,7 @@ export function withMemoryFallback(
   return {
     get: (key) => via((to) => to.get(key)),
     getBytes: (key) => via((to) => to.getBytes(key)),
+    mgetBytes: (keys) => via((to) => to.mgetBytes(keys)),
     set: (key, value, how) => via((to) => to.set(key, value, how)),
     del: (key) => via((to) => to.del(key)),
     pexpire: (key, ttl) => via((to) => to.pexpire(key, ttl)),
@@ -42,6 +43,8 @@ export function withMemoryFallback(
     srem: (key, member) => via((to) => to.srem(key, member)),
     scan,
     run: (script, key, args) => via((to) => to.run(script, key, args)),
+    // Known before the decision, and right after either: memory takes text as well as bytes.
+    isTextOnly: () => primary.isTextOnly(),
     ping: () => via((to) => to.ping()),
     ready: () => via((to) => to.ready()),
     close: () => (chosen ?? primary).close(),

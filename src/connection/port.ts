@@ -43,6 +43,12 @@ export interface ConnectionState {
 export interface Connection {
   get(key: string): Promise<string | null>;
   getBytes(key: string): Promise<Buffer | null>;
+  /**
+   * What {@link getBytes} answers for each of at least one key, in one round trip; null too for a key that
+   * holds no string. One MGET where all keys sit on one server; on a Cluster a GET each in one flush, so
+   * that the values may be of different moments.
+   */
+  mgetBytes(keys: readonly string[]): Promise<(Buffer | null)[]>;
   /** Answers whether the key was written. */
   set(key: string, value: string | Buffer, options: SetOptions): Promise<boolean>;
   /** Answers whether there was such a key. */
@@ -56,8 +62,18 @@ export interface Connection {
   srem(key: string, member: string): Promise<boolean>;
   /** Batches of the keys that begin with `prefix`; a key may appear twice, as SCAN allows. */
   scan(prefix: string): AsyncIterable<string[]>;
-  /** EVALSHA, and EVAL where Redis answers NOSCRIPT. */
+  /**
+   * EVALSHA, and EVAL where Redis answers NOSCRIPT. Arguments that are bytes reach the script as they are;
+   * over a connection that {@link isTextOnly}, those that are no text are refused with
+   * `REDIS_COMMAND_FAILED` before anything is sent.
+   */
   run<Reply>(script: Script<Reply>, key: string, args: readonly Argument[]): Promise<Reply>;
+  /**
+   * Whether values are carried as text, as REST does: SET and GET then wrap bytes that are no text, so
+   * that their lengths and offsets in Redis are not those of the value. The same for the whole life of a
+   * connection; true only where text would do on whatever stands behind it.
+   */
+  isTextOnly(): boolean;
   ping(): Promise<void>;
   /** Resolves once commands can be answered; rejects with the diagnosis. */
   ready(): Promise<void>;

@@ -2,14 +2,17 @@
 import { createHash } from "node:crypto";
 
 /** An argument of a command: text, a whole number, or bytes. */
-export type Argument = string | number;
+export type Argument = string | number | Buffer;
 
 /** What the twin of a script may ask of the in-process database. Times are milliseconds. */
 export interface Database {
   /** The clock that Redis's `TIME` stands for. */
   now(): number;
   get(key: string): string | undefined;
-  set(key: string, value: string, ttl: number): void;
+  /** Not a copy: whoever asks must not write into it. */
+  getBytes(key: string): Buffer | undefined;
+  /** Keeps a copy of bytes. */
+  set(key: string, value: string | Buffer, ttl: number): void;
   del(key: string): boolean;
   /** Time to live, or undefined for a key that does not exist. */
   pttl(key: string): number | undefined;

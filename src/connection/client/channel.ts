@@ -21,6 +21,8 @@ export interface ClientChannelPlan {
   /** In place of `deadline` until the first success. */
   readonly connectDeadline: number;
   unguaranteed(): readonly Guarantee[];
+  readonly isSharded: boolean;
+  readonly isTextOnly: boolean;
   readonly textOf: Channel["textOf"];
   /** Why commands are not sent for a while, after several in a row got no answer. */
   noAnswer(ms: number): KitError;
@@ -35,7 +37,7 @@ function isAboutConnecting({ error }: Obstacle): boolean {
   return error.code === "REDIS_UNAVAILABLE";
 }
 
-class ClientChannel implements Channel {
+class ClientChannel implements Omit<Channel, "isSharded" | "isTextOnly"> {
   readonly #wire: Wire;
   readonly #plan: ClientChannelPlan;
   readonly #events: ConnectionEvents;
@@ -238,6 +240,8 @@ export function createClientChannel(
     send: (command, options) => channel.send(command, options),
     deadline: () => channel.deadline(),
     masters: () => channel.masters(),
+    isSharded: plan.isSharded,
+    isTextOnly: plan.isTextOnly,
     textOf: (script) => channel.textOf(script),
     ready: () => channel.ready(),
     close: () => channel.close(),

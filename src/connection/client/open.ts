@@ -72,6 +72,8 @@ export function openClient(
       tls: target.isEncrypted,
       deadline: config.deadline,
       connectDeadline: config.connectDeadline,
+      isSharded: target.isCluster,
+      isTextOnly: isUpstash,
       unguaranteed: () => spoken.unguaranteed(),
       textOf: (script) => (isUpstash ? script.keyLocking : script),
       noAnswer: (ms) => noAnswer(target, ms),

@@ -7,7 +7,7 @@
  * the kit's does, loses it there.
  */
 import type { ClientTarget } from "../../config/redis-target.ts";
-import { decodeBytes, encodeBytes } from "../binary.ts";
+import { decodeBytes, encodeBytes, plainText } from "../binary.ts";
 import type { Command, SendOptions } from "../channel.ts";
 import { explainFailure } from "./failures.ts";
 import type { Wire } from "./wire.ts";
@@ -32,21 +32,25 @@ export function furtherAttempts(target: ClientTarget): unknown {
   return requesterOf(target).retry?.attempts;
 }
 
-/** Bytes, and the value of SET, which alone is read back as bytes. */
-function bodyOf(command: Command): string[] {
+/** The value of SET alone is read back as bytes. */
+function bodyOf(command: Command, what: string): string[] {
   const isSet = command[0] === "SET";
   return command.map((part, index) => {
-    if (typeof part === "object" || (isSet && index === 2)) {
-      return encodeBytes(typeof part === "number" ? String(part) : part);
-    }
-    return String(part);
+    if (isSet && index === 2) return encodeBytes(typeof part === "number" ? String(part) : part);
+    return typeof part === "object" ? plainText(part, what) : String(part);
   });
 }
 
-function replyOf(command: Command, result: unknown, { bytes }: SendOptions): unknown {
-  if (command[0] !== "GET" || typeof result !== "string") return result;
+function valueOf(result: unknown, { bytes }: SendOptions): unknown {
+  if (typeof result !== "string") return result;
   const value = decodeBytes(Buffer.from(result));
   return bytes === true ? value : value.toString();
+}
+
+function replyOf([name]: Command, result: unknown, options: SendOptions): unknown {
+  if (name === "GET") return valueOf(result, options);
+  if (name !== "MGET" || !Array.isArray(result)) return result;
+  return result.map((item) => valueOf(item, options));
 }
 
 /**
@@ -73,7 +77,10 @@ export function upstashWire(target: ClientTarget): Wire {
   const wire: Wire = {
     obstacle: () => undefined,
     transmit: async (command, options, signal) => {
-      const { result, error } = await requester.request({ body: bodyOf(command), signal });
+      const { result, error } = await requester.request({
+        body: bodyOf(command, options.what ?? command[0]),
+        signal,
+      });
       if (typeof error === "string") {
         throw Object.assign(new Error(error), { name: "UpstashError" });
       }

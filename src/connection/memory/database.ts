@@ -34,6 +34,12 @@ export function textOf(value: Value | undefined): string | undefined {
   return value?.toString();
 }
 
+/** The bytes of a string value; not a copy. */
+export function bytesOf(value: Value | undefined): Buffer | undefined {
+  if (value instanceof Set) throw wrongType();
+  return typeof value === "string" ? Buffer.from(value) : value;
+}
+
 /**
  * @param max keys beyond which the least recently used goes
  * @param now the clock, in milliseconds; expiry is read from it, so no timer holds a process open
@@ -62,7 +68,9 @@ export function createDatabase(max: number, now: () => number): MemoryDatabase {
     put,
     setAt,
     get: (key) => textOf(find(key)),
-    set: put,
+    getBytes: (key) => bytesOf(find(key)),
+    // A copy, as Redis keeps bytes and not references.
+    set: (key, value, ttl) => put(key, Buffer.isBuffer(value) ? Buffer.from(value) : value, ttl),
     del: (key) => find(key) !== undefined && entries.delete(key),
     pttl: (key) => (find(key) === undefined ? undefined : entries.peek(key)!.expires - now()),
     pexpire: (key, ttl) => {

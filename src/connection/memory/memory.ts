@@ -1,5 +1,5 @@
 /** The port over this process's memory: the development default, and what limits count on while Redis is away. */
-import { createDatabase, type MemoryDatabase, textOf } from "./database.ts";
+import { bytesOf, createDatabase, type MemoryDatabase } from "./database.ts";
 import { kitClosed } from "../diagnosis.ts";
 import type { Connection, ConnectionState } from "../port.ts";
 
@@ -9,6 +9,11 @@ export interface MemoryOptions {
   max?: number;
   /** The clock, in milliseconds. Default: `Date.now`. */
   now?: () => number;
+}
+
+/** Redis hands out bytes, not references. */
+function copyOf(bytes: Buffer | undefined): Buffer | null {
+  return bytes === undefined ? null : Buffer.from(bytes);
 }
 
 /** Makes a connection to nowhere. */
@@ -34,16 +39,18 @@ export function createMemory(options: MemoryOptions = {}): Connection {
   });
   return {
     get: async (key) => open().get(key) ?? null,
-    getBytes: async (key) => {
-      const value = open().find(key);
-      if (value === undefined) return null;
-      // A copy, both ways: Redis hands out and keeps bytes, not references.
-      return Buffer.from(Buffer.isBuffer(value) ? value : textOf(value)!);
+    getBytes: async (key) => copyOf(open().getBytes(key)),
+    mgetBytes: async (keys) => {
+      const database = open();
+      return keys.map((key) => {
+        const value = database.find(key);
+        return value instanceof Set ? null : copyOf(bytesOf(value));
+      });
     },
     set: async (key, value, { ttl, condition }) => {
       const exists = open().find(key) !== undefined;
       if (condition !== undefined && exists !== (condition === "XX")) return false;
-      open().put(key, Buffer.isBuffer(value) ? Buffer.from(value) : value, ttl);
+      open().set(key, value, ttl);
       return true;
     },
     del: async (key) => open().del(key),
@@ -60,6 +67,7 @@ export function createMemory(options: MemoryOptions = {}): Connection {
     },
     scan,
     run: async (script, key, args) => script.run(open(), key, args),
+    isTextOnly: () => false,
     ping: async () => void open(),
     ready: async () => void open(),
     close: async () => {

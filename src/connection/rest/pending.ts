@@ -1,27 +1,21 @@
 /** One command on its way over REST: written as JSON at once, settled once, bounded in time. */
-import { decodeBytes, encodeBytes } from "../binary.ts";
+import { decodeBytes, encodeBytes, plainText } from "../binary.ts";
 import type { Command, Part, SendOptions } from "../channel.ts";
 import type { Deadlines, Timed } from "../tcp/deadlines.ts";
-import { KitError } from "../../errors.ts";
+import type { KitError } from "../../errors.ts";
 
 /** Where the values of these commands stand, which may be bytes. */
 const VALUE_AT: Readonly<Record<string, number>> = { SET: 2 };
 /** Answers of these are such values. */
-const ANSWERS_VALUE = new Set(["GET"]);
+const ANSWERS_VALUE = new Set(["GET", "MGET"]);
 /** Commands that change nothing. */
-const READS = new Set(["GET", "PING", "SCAN", "PTTL", "SCARD", "SISMEMBER", "SMEMBERS"]);
+const READS = new Set(["GET", "MGET", "PING", "SCAN", "PTTL", "SCARD", "SISMEMBER", "SMEMBERS"]);
 
 /** Text as JSON can carry it: a lone surrogate becomes U+FFFD, as it does over a socket. */
 function textOf(part: Part, isValue: boolean, what: string): string {
   if (isValue && typeof part !== "number") return encodeBytes(part).toWellFormed();
   if (typeof part !== "object") return String(part).toWellFormed();
-  const text = part.toString();
-  if (Buffer.from(text).equals(part)) return text;
-  throw new KitError("REDIS_COMMAND_FAILED", {
-    message: `${what} holds bytes that are no text, which REST cannot carry in this place.`,
-    fix: "Store bytes with SET, or use the database's rediss:// address.",
-    outcome: "notSent",
-  });
+  return plainText(part, what);
 }
 
 /** A command as it stands in a request's body. */

@@ -60,6 +60,8 @@ function socketsOf(plan: RestPlan, { host, port }: Origin): Sockets {
 }
 
 class RestChannel implements Channel {
+  readonly isSharded = false;
+  readonly isTextOnly = true;
   readonly #plan: RestPlan;
   readonly #health: Health;
   readonly #breaker: Breaker;

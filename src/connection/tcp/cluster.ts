@@ -135,6 +135,8 @@ export function openCluster(plan: NodesPlan, events: ConnectionEvents): Channel 
         .catch(async (error: KitError) => journey.travel(await journey.redirect(error, link)));
     },
     masters: () => nodes.masters(),
+    isSharded: true,
+    isTextOnly: false,
     textOf: (script) => script,
     ready: () => nodes.ready(),
     close: () => nodes.close(),
