@@ -4,6 +4,11 @@ import { createKeys } from "./keys.ts";
 import { parseRedisOptions, type RedisOptions } from "./config/redis-options.ts";
 import { isRest, type Target } from "./config/redis-target.ts";
 import type { CredentialsProvider } from "./config/credentials.ts";
+import {
+  type CacheDefaults,
+  type CacheSettings,
+  parseCacheDefaults,
+} from "./config/cache-defaults.ts";
 import { checkBesideClient, type GivenClient } from "./config/given-client.ts";
 import { chooseTarget, type Env, variable } from "./config/choose-target.ts";
 import { hostPolicy, type HostPolicy, judgeTls } from "./config/tls-policy.ts";
@@ -28,15 +33,6 @@ export interface Logger {
   warn(message: string): void;
   /** What an operator should look at. */
   error(message: string): void;
-}
-
-/** Whose responses a cache shares; see `cache()`. */
-export type DefaultScope = "public" | "user";
-
-/** Defaults for every `cache()` of a kit. */
-export interface CacheDefaults {
-  /** As in `cache()`. Default: only requests that carry nothing personal share. */
-  scope?: DefaultScope;
 }
 
 /** Options of `createKit()`; each wins over the environment. */
@@ -99,7 +95,8 @@ export interface Config {
   /** Decides whether the hop at this address is a trusted proxy. */
   readonly trust: Trust;
   readonly secrets: readonly string[] | undefined;
-  readonly cacheScope: DefaultScope | undefined;
+  /** What holds for every `cache()`. */
+  readonly cache: CacheSettings;
   /** Development warnings are not wanted. */
   readonly quiet: boolean;
   readonly warnings: readonly string[];
@@ -128,7 +125,6 @@ const OPTIONS: readonly (keyof KitOptions)[] = [
  */
 export function resolveConfig(options: KitOptions = {}, env: Env = process.env): Config {
   checkOptions("createKit()", options, OPTIONS);
-  checkOptions("createKit().cache", options.cache ?? {}, ["scope"]);
   const environment = environmentOf(env);
   const redis = parseRedisOptions(options.redis);
   const { target, source } = chooseTarget(
@@ -180,7 +176,7 @@ export function resolveConfig(options: KitOptions = {}, env: Env = process.env):
     ...idlingOf(options),
     trust: compileTrust(options.trustProxy),
     secrets: secretsOf(options.secret, variable(env, "SESSION_SECRET")),
-    cacheScope: scopeOf(options.cache?.scope),
+    cache: parseCacheDefaults(options.cache),
     quiet: isYes(env, "SKIP_REDIS_WARNING") || (environment === "test" && target.kind === "memory"),
     warnings: Object.freeze(warnings),
     logger: loggerOf(options.logger),
@@ -254,11 +250,6 @@ function secretsOf(option: unknown, text: string | undefined): readonly string[]
     message: "SESSION_SECRET holds an empty secret between its commas.",
     fix: "Write secrets with one comma between; the first signs, all verify.",
   });
-}
-
-function scopeOf(value: unknown): DefaultScope | undefined {
-  if (value === undefined || value === "public" || value === "user") return value;
-  throw invalidOption("cache.scope", value, "'public' or 'user'");
 }
 
 function loggerOf(value: unknown): Logger {

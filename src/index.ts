@@ -3,18 +3,22 @@
  * connection. The bare functions work on the default kit: one per process, made from the environment
  * at first use.
  */
-import type { Cache, Kit } from "./kit.ts";
+import type { Cache } from "./cache/cache.ts";
+import type { WrapOptions } from "./cache/wrap.ts";
+import type { Kit } from "./kit.ts";
 import { closeDefaultKit, defaultKit } from "./default-kit.ts";
 import type { RateLimitOperations } from "./rate-limit/operations.ts";
 
 export { createKit } from "./kit.ts";
-export type { Cache, Kit } from "./kit.ts";
+export type { Kit } from "./kit.ts";
+export type { Cache } from "./cache/cache.ts";
 export { login, logout } from "./session/login.ts";
 export { assertActive } from "./session/assert-active.ts";
 export type { LoginOptions } from "./session/login.ts";
 export { KitError, ERROR_CODES } from "./errors.ts";
 export type { ErrorCode, KitErrorParts } from "./errors.ts";
-export type { CacheDefaults, DefaultScope, KitOptions, Logger } from "./config.ts";
+export type { KitOptions, Logger } from "./config.ts";
+export type { CacheDefaults, DefaultScope, MemoryOptions } from "./config/cache-defaults.ts";
 export type { RedisOptions } from "./config/redis-options.ts";
 export type {
   Credentials,
@@ -55,9 +59,12 @@ export type { CookieSuspicionOptions } from "./session/cookie/suspicion.ts";
 export type { RequestSession, SessionInfo, Sessions } from "./session/sessions.ts";
 export type { UserOf } from "./session/records/record.ts";
 export type { SessionEnded } from "./augment.ts";
-export type { UserId, WithText } from "./session/user-id.ts";
+export type { UserId, WithText } from "./user-id.ts";
 export type { CacheOptions, Scope } from "./cache/options.ts";
-export type { Purging } from "./cache/purge.ts";
+export type { CollapseOptions, EngineOptions, LifeOptions } from "./cache/engine-options.ts";
+export type { Purging, PurgeTarget } from "./cache/purge.ts";
+export type { Wrap, WrapOptions } from "./cache/wrap.ts";
+export type { CacheCounts } from "./cache/counts.ts";
 export type { SecurityOptions } from "./security/security.ts";
 export type {
   CacheEvent,
@@ -72,7 +79,7 @@ export type {
   SessionEndedEvent,
   SuspiciousEvent,
 } from "./observe/events.ts";
-export type { Params } from "./cache/template.ts";
+export type { Params } from "./cache/request/template.ts";
 export type { ConnectionState, Guarantee } from "./connection/port.ts";
 export type { Health } from "./observe/health.ts";
 
@@ -164,7 +171,15 @@ export const cache: Cache = Object.assign(
   ((template, options) => defaultKit().cache(template, options)) as Kit["cache"],
   {
     purge: (...args: Parameters<Cache["purge"]>) => defaultKit().cache.purge(...args),
-    purges: (template: string) => defaultKit().cache.purges(template),
+    expire: (...args: Parameters<Cache["expire"]>) => defaultKit().cache.expire(...args),
+    purgeTag: (...args: Parameters<Cache["purgeTag"]>) => defaultKit().cache.purgeTag(...args),
+    expireTag: (...args: Parameters<Cache["expireTag"]>) => defaultKit().cache.expireTag(...args),
+    purgeUser: (...args: Parameters<Cache["purgeUser"]>) => defaultKit().cache.purgeUser(...args),
+    purges: (...args: Parameters<Cache["purges"]>) => defaultKit().cache.purges(...args),
+    clear: () => defaultKit().cache.clear(),
+    wrap: <T>(key: string, loader: () => T | Promise<T>, options?: WrapOptions) =>
+      defaultKit().cache.wrap(key, loader, options),
+    counts: () => defaultKit().cache.counts(),
   },
 );
 

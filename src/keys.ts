@@ -51,6 +51,16 @@ export interface Keys {
   cache(path: readonly string[]): string;
   /** `cache:[key]:@[hash]`: one variant of it. */
   cacheVariant(resource: string, hash: string): string;
+  /** `cache:@tag:[tag]`: what all that carries a tag shares. */
+  cacheTag(path: readonly string[]): string;
+  /** `cache:@tag:@user:[userId]`: what all that was stored for one user shares. */
+  cacheUser(userId: string): string;
+  /** `cache:@lock:[key]:@[hash]`: held while one process renders a variant. */
+  cacheLock(path: readonly string[], hash: string): string;
+  /** The channel on which processes tell one another what was taken back. */
+  readonly cacheChannel: string;
+  /** What precedes every key of the cache. */
+  readonly cachePrefix: string;
   /** What precedes a session id: for connect-redis's `prefix`, and for SCAN. */
   readonly sessionPrefix: string;
 }
@@ -70,14 +80,21 @@ export function createKeys(namespace: string): Keys {
   }
   const root = namespace === "" ? "" : `${namespace}:`;
   const sessionPrefix = `${root}session:`;
+  const cachePrefix = `${root}cache:`;
   return Object.freeze({
     rateLimit: (type: string, identifiers: readonly string[]) =>
       `${root}ratelimit:${type}:${identifiers.map(segment).join(":")}`,
     session: (sessionId: string) => sessionPrefix + segment(sessionId),
     foreignSession: (prefix: string, sessionId: string) => prefix + sessionId,
     userSessions: (userId: string) => `${root}user:${segment(userId)}:sessions`,
-    cache: (path: readonly string[]) => `${root}cache:${path.join(":")}`,
+    cache: (path: readonly string[]) => cachePrefix + path.join(":"),
     cacheVariant: (resource: string, hash: string) => `${resource}:@${hash}`,
+    cacheTag: (path: readonly string[]) => `${cachePrefix}@tag:${path.join(":")}`,
+    cacheUser: (userId: string) => `${cachePrefix}@tag:@user:${segment(userId)}`,
+    cacheLock: (path: readonly string[], hash: string) =>
+      `${cachePrefix}@lock:${path.join(":")}:@${hash}`,
+    cacheChannel: `${cachePrefix}@purged`,
+    cachePrefix,
     sessionPrefix,
   });
 }

@@ -2,9 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Store as SessionStore } from "express-session";
 import type { Store as RateLimitStore } from "express-rate-limit";
-import { createCacheMiddleware } from "./cache/middleware.ts";
-import type { CacheOptions } from "./cache/options.ts";
-import { createPurging, type Purging } from "./cache/purge.ts";
+import { type Cache, createCache } from "./cache/cache.ts";
 import { type Config, type KitOptions, resolveConfig } from "./config.ts";
 import { NOTHING } from "./config/choose-target.ts";
 import { openConnection } from "./connection/open.ts";
@@ -24,10 +22,7 @@ import { createSession, createSessionStore } from "./session/middleware.ts";
 import type { SessionOptions, SessionStoreOptions } from "./session/options.ts";
 import { assertActive } from "./session/assert-active.ts";
 import { createSessions, type Sessions } from "./session/sessions.ts";
-import type { UserId } from "./session/user-id.ts";
-
-/** `cache()`, with what takes stored responses back. */
-export type Cache = ((template: string, options?: CacheOptions) => Middleware) & Purging;
+import type { UserId } from "./user-id.ts";
 
 /** The features on one connection; made by {@link createKit}. */
 export interface Kit {
@@ -39,7 +34,7 @@ export interface Kit {
   identity: Identity;
   /** Sessions, one live session a user. */
   session(options?: SessionOptions): Middleware;
-  /** Caches responses; `cache.purge` and `cache.purges` take them back. */
+  /** Caches responses, and with `cache.wrap` any value; `cache.purge` and others take them back. */
   cache: Cache;
   /** Signs a request in. */
   login(
@@ -139,7 +134,7 @@ export function createKit(options: KitOptions = {}): Kit {
     rateLimit: createRateLimit(context),
     identity: createIdentity(context.config.trust),
     session: createSession(context, makeSecret),
-    cache: Object.assign(createCacheMiddleware(context), createPurging(context)),
+    cache: createCache(context),
     login,
     logout,
     assertActive,

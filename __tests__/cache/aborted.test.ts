@@ -46,7 +46,7 @@ describe.each(SHELLS)("what breaks off, under $name", ({ listener }) => {
       await until(() => begun.length === 2, "the handler runs again");
       begun[1]!.end();
       expect((await again).headers["cache-status"]).toBe("express-redis-kit; fwd=miss");
-      await log.settled(1);
+      await log.settled(2);
       expect(log.outcomes().filter((outcome) => outcome === "stored")).toHaveLength(1);
     });
 

@@ -113,9 +113,8 @@ it("keys of another type or with other bytes are no reason for an error", async 
   expect((await ask()).status).toBe(200);
   await server.client.del("cache:x");
   await ask();
-  await until(async () => (await server.client.keys("cache:x:@*")).length === 1, "an entry");
-  const [key] = await server.client.keys("cache:x:@*");
-  await server.client.set(key!, Buffer.from([0, 255, 10, 1]), "PX", 60_000);
+  await until(async () => (await server.client.strlen("cache:x")) > 100, "an entry");
+  await server.client.set("cache:x", Buffer.from([0, 255, 10, 1]), "PX", 60_000);
   expect(textOf(await ask())).toBe("version 1");
   expect(state.handled).toBe(3);
 });
@@ -128,9 +127,9 @@ it("every key under cache: has a TTL, purged or not", async () => {
   await ask();
   await log.settled(2);
   const keys = await server.client.keys("*");
-  expect(keys).toHaveLength(2);
+  expect(keys).toContain("cache:x");
   for (const key of keys) {
-    expect(key).toMatch(/^cache:x(:@[\w-]{22})?$/);
+    expect(key).toMatch(/^cache:(x|@lock:x:@[\w-]{22})$/);
     const ttl = await server.client.pttl(key);
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(66_000 + 60_000);

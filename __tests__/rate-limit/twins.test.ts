@@ -3,7 +3,6 @@ import * as fc from "fast-check";
 import type { Connection } from "../../src/connection/port.ts";
 import { createMemory } from "../../src/connection/memory/memory.ts";
 import type { Script } from "../../src/connection/script.ts";
-import { tokenScript } from "../../src/cache/store.ts";
 import type { Algorithm, Decision } from "../../src/rate-limit/algorithms/algorithm.ts";
 import { fixedWindow } from "../../src/rate-limit/algorithms/fixed-window.ts";
 import { slidingWindow } from "../../src/rate-limit/algorithms/sliding-window.ts";
@@ -193,26 +192,6 @@ describe("the fixed window's scripts", () => {
           const first = (reply: unknown) => (Array.isArray(reply) ? Number(reply[0]) : reply);
           expect(first(lua)).toEqual(first(twin));
           await expectSameState();
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
-});
-
-describe("the cache's script", () => {
-  it("answers and keeps in Lua what it answers and keeps in TypeScript", async () => {
-    const step = fc.record({ wait: fc.nat(5000), ttl: fc.integer({ min: 1000, max: 100_000 }) });
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
-        await server.client.del(KEY);
-        twins = createTwins(server.client);
-        for (const [index, { ttl }] of steps.entries()) {
-          const { lua, twin } = await twins.run(tokenScript, KEY, [`token-${index}`, ttl]);
-          expect(lua).toBe(twin);
-          const held = await twins.look(KEY);
-          expect(held.lua.value).toBe(held.twin.value);
-          expect(Math.abs(held.lua.ttl - held.twin.ttl)).toBeLessThan(5000);
         }
       }),
       { numRuns: 60 },

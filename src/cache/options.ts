@@ -1,14 +1,22 @@
 /** What cache() can be told, checked once. */
 import type { Request } from "express";
-import type { DefaultScope } from "../config.ts";
+import type { CacheSettings, DefaultScope } from "../config/cache-defaults.ts";
 import {
   checkOptions,
   type Duration,
   invalidOption,
-  parseCount,
   parseDuration,
   parseNames,
 } from "../validate.ts";
+import {
+  type EngineOptions,
+  type EnginePlan,
+  type LifeOptions,
+  type Life,
+  parseEngine,
+  parseLife,
+} from "./engine-options.ts";
+import { parseTag, type Template } from "./request/template.ts";
 
 /**
  * Whom a stored response may be served to: `'public'`, all whom the middleware before the cache let
@@ -17,13 +25,21 @@ import {
 export type Scope = DefaultScope | ((request: Request) => string | undefined);
 
 /** Options of `cache()`. */
-export interface CacheOptions {
-  /** How long a response is fresh; ±10 % is added, so that entries do not all end together. Default: `'60s'`. */
+export interface CacheOptions extends Omit<LifeOptions, "ttl">, EngineOptions {
+  /**
+   * How long a response is fresh; ±10 % is added, so that entries do not all end together. `'origin'`:
+   * as the response's own Cache-Control and Expires say (RFC 9111). Default: `'60s'`.
+   */
   ttl?: Duration;
+  /** How long 404 and 410 are kept; with `ttl: 'origin'` they need no such word. Default: not at all. */
+  notFound?: Duration;
   /** Default: only requests that carry nothing personal are served and stored; see the README. */
   scope?: Scope;
-  /** Query parameters that the response depends on; any other one bypasses the cache. Default: none. */
-  query?: readonly string[];
+  /**
+   * Query parameters that the response depends on; any other one bypasses the cache. `'all'`: the whole
+   * query, as it is written. Default: none.
+   */
+  query?: readonly string[] | "all";
   /** Query parameters that are taken off the request before the handler sees it; `*` at the end matches a prefix. Default: none. */
   ignoreQuery?: readonly string[];
   /** Request header fields that the response depends on. Default: none. */
@@ -32,67 +48,94 @@ export interface CacheOptions {
   ignoreCookies?: readonly string[];
   /** Whether host and scheme are part of what a response depends on. Default: true. */
   host?: boolean;
-  /** The longest body that is stored, in bytes. Default: 1 MiB. */
-  maxBytes?: number;
+  /**
+   * What `purgeTag()` takes back together: templates such as `'brand:[id]'`, filled with the route's
+   * params, or a function that answers tags. Default: none.
+   */
+  tags?: readonly string[] | ((request: Request) => readonly string[]);
 }
 
-/** The options, resolved. */
-export interface CachePlan {
-  /** Milliseconds. */
-  readonly ttl: number;
+type TagsOf = (request: Request) => readonly string[];
+
+/** The options, resolved. Times are milliseconds. */
+export interface CachePlan extends EnginePlan {
+  /** Undefined: the response's own header fields decide. */
+  readonly life: Life | undefined;
+  /** For `life` undefined: where the response says nothing of its own. */
+  readonly stale: number;
+  readonly staleIfError: number;
+  readonly notFound: number | undefined;
   readonly scope: Scope | undefined;
-  readonly query: readonly string[];
+  readonly query: readonly string[] | "all";
   readonly isIgnored: (parameter: string) => boolean;
   readonly vary: readonly string[];
   readonly ignoreCookies: readonly string[];
   readonly host: boolean;
-  readonly maxBytes: number;
+  readonly tags: readonly Template[] | TagsOf;
+  /** One variant is all that is to be expected of a resource. */
+  readonly isPlain: boolean;
 }
 
 const KNOWN: readonly (keyof CacheOptions)[] = [
   "ttl",
+  "stale",
+  "staleIfError",
+  "notFound",
   "scope",
   "query",
   "ignoreQuery",
   "vary",
   "ignoreCookies",
   "host",
+  "tags",
+  "collapse",
+  "memory",
   "maxBytes",
 ];
 
 /** Resolves the options of one `cache()` call. */
-export function planCache(
-  options: CacheOptions,
-  standardScope: DefaultScope | undefined,
-): CachePlan {
+export function planCache(options: CacheOptions, defaults: CacheSettings): CachePlan {
   checkOptions("cache()", options, KNOWN);
-  const scope = options.scope ?? standardScope;
-  if (
-    scope !== undefined &&
-    scope !== "public" &&
-    scope !== "user" &&
-    typeof scope !== "function"
-  ) {
-    throw invalidOption("scope", scope, "'public', 'user' or a function");
-  }
+  const scope = parseScope(options.scope ?? defaults.scope);
   const host: unknown = options.host ?? true;
   if (typeof host !== "boolean") throw invalidOption("host", host, "true or false");
-  const query = parseNames("query", options.query ?? []);
+  const query = options.query === "all" ? "all" : parseNames("query", options.query ?? []);
   const isIgnored = matcherOf(parseNames("ignoreQuery", options.ignoreQuery ?? []));
-  const both = query.find(isIgnored);
+  const both = query === "all" ? undefined : query.find(isIgnored);
   if (both !== undefined) {
     throw invalidOption("ignoreQuery", both, "parameters that `query` does not name");
   }
+  const vary = parseFields(options.vary ?? []);
+  const isShared = scope === undefined || scope === "public";
+  const { ttl, ...others } = options;
+  const life = parseLife(ttl === undefined || ttl === "origin" ? others : { ...others, ttl });
   return Object.freeze({
-    ttl: parseDuration("ttl", options.ttl ?? "60s"),
+    ...parseEngine(options, defaults),
+    life: options.ttl === "origin" ? undefined : life,
+    stale: life.stale,
+    staleIfError: life.staleIfError,
+    notFound:
+      options.notFound === undefined ? undefined : parseDuration("notFound", options.notFound),
     scope,
-    query: [...query].toSorted(),
+    query,
     isIgnored,
-    vary: parseFields(options.vary ?? []),
+    vary,
     ignoreCookies: parseNames("ignoreCookies", options.ignoreCookies ?? []),
     host,
-    maxBytes: parseCount("maxBytes", options.maxBytes ?? 1024 * 1024),
+    tags: parseTags(options.tags ?? []),
+    isPlain: isShared && query.length === 0 && vary.length === 0,
   });
+}
+
+function parseScope(scope: Scope | undefined): Scope | undefined {
+  if (scope === undefined || scope === "public" || scope === "user") return scope;
+  if (typeof scope === "function") return scope;
+  throw invalidOption("scope", scope, "'public', 'user' or a function");
+}
+
+function parseTags(tags: unknown): CachePlan["tags"] {
+  if (typeof tags === "function") return tags as TagsOf;
+  return Object.freeze(parseNames("tags", tags).map(parseTag));
 }
 
 /** Names of header fields (RFC 9110, section 5.1), in one spelling and order. */

@@ -89,9 +89,16 @@ export interface SessionEndedEvent {
 export interface CacheEvent {
   /** The cache's template. */
   template: string;
-  /** What the cache did. A `miss` is followed by `stored` or `refused`. */
-  outcome: "hit" | "miss" | "stored" | "bypass" | "refused";
-  /** Why, for `bypass` and `refused`; an error's code for a `miss` that Redis caused. */
+  /**
+   * What the cache did: `collapsed` is a request that was answered with what another one's handler made
+   * meanwhile. A `miss` of a GET is followed by `stored` or `refused`; so is a `stale`, for the one request
+   * that makes the response anew.
+   */
+  outcome: "hit" | "stale" | "miss" | "collapsed" | "stored" | "bypass" | "refused";
+  /**
+   * Why, for `bypass` and `refused`; an error's code for a `miss` that Redis caused; `stale-if-error` for a
+   * `stale` that stands in for an error; `validated` for a `stored` that the handler confirmed.
+   */
   detail?: string;
 }
 

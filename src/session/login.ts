@@ -4,7 +4,7 @@ import { KitError } from "../errors.ts";
 import { checkOptions, parseNames } from "../validate.ts";
 import { checkSendable } from "./sendable.ts";
 import { inTurn, requireState } from "./state.ts";
-import { parseUserId, type UserId } from "./user-id.ts";
+import { parseUserId, type UserId } from "../user-id.ts";
 
 /** Options of {@link login}. */
 export interface LoginOptions {

@@ -10,7 +10,7 @@ import { factsOf, type SessionRequest } from "./live-session.ts";
 import type { Member } from "./guard/members.ts";
 import { ledgerOf, type Mounted, mountedOf } from "./mounted.ts";
 import { requireState } from "./state.ts";
-import { parseUserId, type UserId } from "./user-id.ts";
+import { parseUserId, type UserId } from "../user-id.ts";
 
 /** One of a user's sessions. */
 export interface SessionInfo {

@@ -17,7 +17,7 @@ import {
 } from "./records/record.ts";
 import type { Successor } from "./facts.ts";
 import { checkReachable } from "./sendable.ts";
-import { parseUserId } from "./user-id.ts";
+import { parseUserId } from "../user-id.ts";
 
 /** Gives a request a new, empty session. */
 export type Generate = (request: IncomingMessage) => void;

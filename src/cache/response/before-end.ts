@@ -1,6 +1,6 @@
 /** Holds a finished response back until something is done: a client that has read it can rely on that. */
 import type { ServerResponse } from "node:http";
-import { freezeHeader, guardSocket, isBody, lateWrite } from "../held-response.ts";
+import { freezeHeader, guardSocket, isBody, lateWrite } from "../../held-response.ts";
 
 type Call = (...args: unknown[]) => unknown;
 

@@ -1,8 +1,8 @@
 /** What tells one variant of a resource from another: path, host, query, named headers, and who shares it. */
-import { variantHash } from "../keys.ts";
-import { type KnownRequest, originalUrl, requestOrigin } from "../request.ts";
-import type { Trust } from "../config/trust-proxy.ts";
-import type { CachePlan } from "./options.ts";
+import { variantHash } from "../../keys.ts";
+import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts";
+import type { Trust } from "../../config/trust-proxy.ts";
+import type { CachePlan } from "../options.ts";
 
 /** A query as it arrived, taken apart but not decoded: nothing that a parser may see differently is lost. */
 interface RawQuery {
@@ -39,18 +39,41 @@ export type VariantParts = { readonly parts: readonly string[] } | { readonly by
 /** Collects what a response may depend on. Ignored query parameters have been taken off before. */
 export function variantOf(request: KnownRequest, plan: CachePlan, trust: Trust): VariantParts {
   const { path, query } = splitUrl(originalUrl(request));
-  const named = query.pairs.map((pair) => ({ name: nameOf(pair), pair }));
-  if (named.some(({ name }) => !plan.query.includes(name))) return { bypass: "query" };
+  const kept = query.pairs.length === 0 ? "" : keptQuery(query.pairs, plan.query);
+  if (kept === undefined) return { bypass: "query" };
+  const parts = [path, plan.host ? requestOrigin(request, trust) : "", kept];
+  for (const name of plan.vary) parts.push(String(request.headers[name] ?? ""));
+  return { parts };
+}
+
+/** What of a query tells variants apart; undefined where there is more than what was named. */
+function keptQuery(pairs: readonly string[], names: CachePlan["query"]): string | undefined {
+  if (names === "all") return pairs.join("&");
+  const named = pairs.map((pair) => ({ name: nameOf(pair), pair }));
+  if (named.some(({ name }) => !names.includes(name))) return undefined;
   // Sorted by name alone: of a parameter that repeats, the order may matter to the handler.
-  const pairs = named.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  return {
-    parts: [
-      path,
-      plan.host ? requestOrigin(request, trust) : "",
-      pairs.map(({ pair }) => pair).join("&"),
-      ...plan.vary.map((name) => String(request.headers[name] ?? "")),
-    ],
-  };
+  const sorted = named.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return sorted.map(({ pair }) => pair).join("&");
+}
+
+/** As one field value is written in several ways (RFC 9111, section 4.1): lines and space do not count. */
+function normalized(value: string | string[] | undefined): string {
+  return value === undefined
+    ? ""
+    : `=${[value]
+        .flat()
+        .join(",")
+        .replace(/\s*,\s*/g, ",")
+        .trim()}`;
+}
+
+/** The hash of the stored variant that a request selects by the fields that a response's Vary names. */
+export function selectedHash(
+  headers: KnownRequest["headers"],
+  hash: string,
+  vary: readonly string[],
+): string {
+  return variantHash([hash, ...vary.flatMap((name) => [name, normalized(headers[name])])]);
 }
 
 /** The hash that names a variant in its key. */

@@ -1,12 +1,12 @@
 /** Who may share a stored response: a hit skips the handler, and with it the handler's own checks. */
 import type { Request } from "express";
-import { idText } from "../id-text.ts";
-import { hasSessionFromCookie, type KnownRequest } from "../request.ts";
-import type { CachePlan } from "./options.ts";
+import { idText } from "../../id-text.ts";
+import { hasSessionFromCookie, type KnownRequest } from "../../request.ts";
+import type { CachePlan } from "../options.ts";
 
 /** Part of the variant, or the reason to leave the cache alone. */
 export type Sharing =
-  | { readonly variant: string }
+  | { readonly variant: string; readonly user?: string }
   | { readonly bypass: string; readonly isPersonal: boolean };
 
 /** Names of the cookies that a request carries (RFC 6265, section 4.2.1). */
@@ -69,7 +69,7 @@ export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {
       : { bypass: "no-scope", isPersonal: false };
   }
   const user = plan.scope === "user" ? userOf(request) : undefined;
-  if (user !== undefined && user !== "") return { variant: `user=${user}` };
+  if (user !== undefined && user !== "") return { variant: `user=${user}`, user };
   const reason = personal(request, plan);
   return reason === undefined ? { variant: "anonymous" } : { bypass: reason, isPersonal: true };
 }

@@ -1,8 +1,8 @@
 /** From `brand:settings` or `brand:[id]:settings` and a route's params to the path of a key. */
-import { KitError } from "../errors.ts";
-import { idText } from "../id-text.ts";
-import { segment, wildcardSegment } from "../keys.ts";
-import { show } from "../validate.ts";
+import { KitError } from "../../errors.ts";
+import { idText } from "../../id-text.ts";
+import { segment, wildcardSegment } from "../../keys.ts";
+import { show } from "../../validate.ts";
 
 /** A route's params as Express gives them; a wildcard's is an array. */
 export type Params = Record<string, unknown>;
@@ -16,7 +16,8 @@ export interface Template {
   readonly isExplicit: boolean;
 }
 
-const LITERAL = /^[\w.-]+$/;
+/** What is none of the grammar of keys, globs and templates, and needs no thought in a URL. */
+const LITERAL = /^[\w.~+=,-][\w.~+=,@-]*$/;
 const PARAM = /^\[([\w$]+)\]$/;
 
 /**
@@ -33,11 +34,26 @@ export function parseTemplate(text: unknown): Template {
       throw invalidTemplate(text, "a segment begins with @, which the kit keeps for variants");
     if (!LITERAL.test(part))
       throw invalidTemplate(text, `the segment ${show(part)} is neither a word nor a [param]`);
-    return { literal: part };
+    return { literal: segment(part) };
   });
   const names = parts.flatMap(({ param }) => param ?? []);
   if (new Set(names).size < names.length) throw invalidTemplate(text, "a param stands in it twice");
   return Object.freeze({ text, parts: Object.freeze(parts), isExplicit: names.length > 0 });
+}
+
+/**
+ * Reads a tag: any text, of which what stands between colons is a segment, a `[param]` one to be filled in.
+ *
+ * @throws KitError `INVALID_CACHE_TEMPLATE`
+ */
+export function parseTag(text: unknown): Template {
+  if (typeof text !== "string" || text === "") throw invalidTemplate(text, "it is empty");
+  const parts = text.split(":").map((part) => {
+    if (part === "") throw invalidTemplate(text, "a segment is empty");
+    const param = PARAM.exec(part)?.[1];
+    return param === undefined ? { literal: segment(part) } : { literal: "", param };
+  });
+  return Object.freeze({ text, parts, isExplicit: true });
 }
 
 function invalidTemplate(text: unknown, why: string): KitError {
@@ -52,12 +68,14 @@ function valueOf(value: unknown): string {
   return segment(idText(value) ?? "");
 }
 
+const NOTHING_WRONG: { unused: string[]; missing: string[] } = { unused: [], missing: [] };
+
 /** Names in `params` that the template does not use, and names that it uses and `params` lacks. */
 export function mismatch(
   template: Template,
   params: Params,
 ): { unused: string[]; missing: string[] } {
-  if (!template.isExplicit) return { unused: [], missing: [] };
+  if (!template.isExplicit) return NOTHING_WRONG;
   const used = template.parts.flatMap(({ param }) => param ?? []);
   return {
     unused: Object.keys(params).filter((name) => !used.includes(name)),

@@ -1,7 +1,7 @@
 /** What may stand for a user in `login()` and in `user:[id]:sessions`. */
-import { KitError } from "../errors.ts";
-import { idText } from "../id-text.ts";
-import { show } from "../validate.ts";
+import { KitError } from "./errors.ts";
+import { idText } from "./id-text.ts";
+import { show } from "./validate.ts";
 
 /** An object that has its own idea of its text. */
 export interface WithText {

@@ -1,0 +1,54 @@
+/** What `cache()`, `cache.wrap()` and the purges of one kit share. */
+import { type Context, reporter } from "../context.ts";
+import { Coalescing } from "./coalescing.ts";
+import { createTeller, type Teller } from "./counts.ts";
+import { CacheStore } from "./store/store.ts";
+import { createTiers, type Tiers } from "./store/tier.ts";
+import { expireScript, expiryStamp } from "./store/version.ts";
+
+/** Made once a kit. */
+export interface Engine {
+  readonly store: CacheStore;
+  readonly coalescing: Coalescing;
+  readonly tiers: Tiers;
+  readonly teller: Teller;
+  /** Tells what was survived, by the event `redis-error`. */
+  readonly report: (during: string) => (error: unknown) => void;
+  /** Takes back all that was made under these versions; answers whether there was anything. */
+  drop(keys: readonly string[]): Promise<boolean>;
+  /** Calls all that was made under a version stale; answers whether there was anything. */
+  expire(key: string): Promise<boolean>;
+  /** As {@link drop}; a failure is told, and what was stored then ends with its time. */
+  dropQuietly(keys: readonly string[]): Promise<void>;
+}
+
+/** Makes a kit's engine. */
+export function createEngine(context: Context): Engine {
+  const report = reporter(context);
+  const store = new CacheStore(context);
+  const tiers = createTiers(context);
+  const tellOthers = (keys: readonly string[]): Promise<void> =>
+    // What is in other processes' memory ends soon by itself.
+    tiers.drop(keys).catch(report("telling other processes of a purge"));
+  const drop = async (keys: readonly string[]): Promise<boolean> => {
+    const dropped = await Promise.all(keys.map((key) => context.connection.del(key)));
+    await tellOthers(keys);
+    return dropped.some(Boolean);
+  };
+  return {
+    store,
+    tiers,
+    report,
+    coalescing: new Coalescing(store, report("coalescing")),
+    teller: createTeller(context.events),
+    drop,
+    dropQuietly: async (keys) => {
+      await drop(keys).catch(report("purging the cache"));
+    },
+    expire: async (key) => {
+      const isThere = await context.connection.run(expireScript, key, [expiryStamp(Date.now())]);
+      await tellOthers([key]);
+      return isThere;
+    },
+  };
+}

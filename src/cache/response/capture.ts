@@ -1,0 +1,231 @@
+/** Records a response's bytes on their way out, and says when its header is decided. */
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { types } from "node:util";
+import onHeaders from "on-headers";
+import { isHeaderSent } from "../../held-response.ts";
+
+/** How much of a body has passed. */
+export interface Progress {
+  /** The handler has ended it. */
+  readonly isWhole: boolean;
+  /** Bytes so far; more than the capture may hold if it is too long. */
+  readonly length: number;
+}
+
+/** How a handler begins to answer. */
+export interface FirstOutput {
+  readonly status: number;
+  /** The fields set so far, those of `writeHead` included. */
+  fields(): OutgoingHttpHeaders;
+}
+
+/** What a capture tells. Each of the `on…` but `onFieldAdded` is called at most once. */
+export interface CaptureListener {
+  /**
+   * Before anything leaves: the handler has begun to answer. What comes back answers in its place; all
+   * that the handler goes on to say then goes nowhere.
+   */
+  onFirstOutput(answer: FirstOutput): (() => void) | undefined;
+  /**
+   * The handler's header fields are complete; those that middlewares mounted before the cache add at
+   * this moment are not there yet.
+   */
+  onFields(fields: OutgoingHttpHeaders, progress: Progress): void;
+  /** One of those middlewares set a field. */
+  onFieldAdded(): void;
+  /** The header has left, as it stands now. */
+  onSent(): void;
+  /** Calls what is below the cache: other middlewares' `write` and `end`, and Node's. */
+  below<T>(call: () => T): T;
+  /** The handler ends the response. */
+  onEnding(): void;
+  /** It has left, or is not to leave any more. `body` is empty if it was longer than may be held. */
+  onEnd(body: Buffer, length: number): void;
+}
+
+type Output = (chunk?: unknown, encoding?: unknown, callback?: unknown) => unknown;
+
+function bytesOf(chunk: unknown, encoding: unknown): Buffer | undefined {
+  if (typeof chunk === "string") {
+    return Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8");
+  }
+  // A copy: the handler may fill its buffer again.
+  return types.isUint8Array(chunk) ? Buffer.from(chunk) : undefined;
+}
+
+/** A body's bytes, as long as they are not more than may be held. */
+class Recording {
+  length = 0;
+  readonly #max: number;
+  #chunks: Buffer[] | undefined = [];
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  add(chunk: unknown, encoding: unknown): void {
+    const bytes = this.#chunks && bytesOf(chunk, encoding);
+    if (bytes === undefined) return;
+    this.length += bytes.length;
+    if (this.length > this.#max) this.#chunks = undefined;
+    else this.#chunks!.push(bytes);
+  }
+
+  /** All of them; none if there were too many. */
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks ?? []);
+  }
+}
+
+/** What is held below may leave past the calls that are wrapped here: when it has left, or will not any more. */
+function onGone(response: ServerResponse, told: () => void): void {
+  response.once("finish", told);
+  response.once("close", told);
+}
+
+/** Calls `told` after every header field that is set from now on until the header leaves. */
+function watchFields(response: ServerResponse, told: () => void): void {
+  for (const name of ["setHeader", "appendHeader"] as const) {
+    const original = response[name] as (...args: unknown[]) => unknown;
+    let isTelling = false;
+    response[name] = ((...args: unknown[]) => {
+      const result = original.apply(response, args);
+      if (isTelling) return result;
+      isTelling = true;
+      told();
+      isTelling = false;
+      return result;
+    }) as never;
+  }
+}
+
+/** The fields among the arguments of `writeHead`. */
+function fieldsOf(args: readonly unknown[]): OutgoingHttpHeaders {
+  const given = args.slice(1).find((argument) => typeof argument === "object" && argument !== null);
+  if (given === undefined) return {};
+  const pairs = Array.isArray(given) ? pairsOf(given) : Object.entries(given);
+  return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function pairsOf(list: readonly unknown[]): [string, string][] {
+  if (Array.isArray(list[0])) return list as [string, string][];
+  return list.flatMap((name, at) =>
+    at % 2 === 0 ? [[name, list[at + 1]] as [string, string]] : [],
+  );
+}
+
+/** `write` and `end` for a handler whose answer was taken out of the way. */
+function swallowing(response: ServerResponse): { write: Output; end: Output } {
+  return {
+    write: (...args) => (callBack(args), true),
+    end: (...args) => (callBack(args), response),
+  };
+}
+
+function callBack(args: readonly unknown[]): void {
+  const callback = args.find((argument) => typeof argument === "function");
+  if (callback) queueMicrotask(() => callback());
+}
+
+/** Wraps `writeHead`, `write` and `end`; every byte passes unchanged. */
+export function capture(
+  response: ServerResponse,
+  maxBytes: number,
+  listener: CaptureListener,
+): void {
+  new Capture(response, maxBytes, listener).begin();
+}
+
+/** The calls of one response. */
+class Capture {
+  readonly #response: ServerResponse;
+  readonly #listener: CaptureListener;
+  readonly #body: Recording;
+  readonly #calls: { writeHead: Output; write: Output; end: Output };
+  #hasBegun = false;
+  #hasFields = false;
+  #isSent = false;
+  #isEnding = false;
+  #isHeld = false;
+  #isFinished = false;
+  #isDiverted = false;
+
+  constructor(response: ServerResponse, maxBytes: number, listener: CaptureListener) {
+    this.#response = response;
+    this.#listener = listener;
+    this.#body = new Recording(maxBytes);
+    const { writeHead, write, end } = response as unknown as Record<string, Output>;
+    this.#calls = { writeHead: writeHead!, write: write!, end: end! };
+  }
+
+  begin(): void {
+    const response = this.#response as unknown as Record<string, Output>;
+    onHeaders(this.#response, () => this.#onHeaders());
+    const telling = response["writeHead"]!; // With the hook of on-headers.
+    response["writeHead"] = (...args) =>
+      this.#divert(Number(args[0]), args) ? this.#response : this.#below(telling, args);
+    response["write"] = (...args) => this.#write(args);
+    response["end"] = (...args) => this.#end(args);
+  }
+
+  #onHeaders(): void {
+    if (this.#isDiverted) return;
+    this.#hasFields = true;
+    const { length } = this.#body;
+    this.#listener.onFields(this.#response.getHeaders(), { isWhole: this.#isEnding, length });
+    watchFields(this.#response, () => this.#listener.onFieldAdded());
+  }
+
+  /** Answers whether the handler's output goes nowhere; the first that there is decides. */
+  #divert(status = this.#response.statusCode, head: readonly unknown[] = []): boolean {
+    if (this.#hasBegun) return this.#isDiverted;
+    this.#hasBegun = true;
+    const fields = () => ({ ...this.#response.getHeaders(), ...fieldsOf(head) });
+    const answer = this.#listener.onFirstOutput({ status, fields });
+    if (answer === undefined) return false;
+    this.#isDiverted = true;
+    Object.assign(this.#response, this.#calls);
+    answer();
+    Object.assign(this.#response, swallowing(this.#response));
+    return true;
+  }
+
+  #write(args: Parameters<Output>): unknown {
+    if (this.#divert()) return swallowing(this.#response).write(...args);
+    this.#body.add(args[0], args[1]);
+    return this.#below(this.#calls.write, args);
+  }
+
+  #end(args: Parameters<Output>): unknown {
+    if (this.#isEnding) return this.#below(this.#calls.end, args);
+    if (this.#divert()) return swallowing(this.#response).end(...args);
+    this.#body.add(args[0], args[1]);
+    this.#isEnding = true;
+    this.#listener.onEnding();
+    const result = this.#below(this.#calls.end, args);
+    this.#isHeld = !this.#isSent;
+    if (this.#isHeld) onGone(this.#response, () => (this.#noteSent(), this.#finish()));
+    else this.#finish();
+    return result;
+  }
+
+  #below(call: Output, args: Parameters<Output>): unknown {
+    const result = this.#listener.below(() => call.apply(this.#response, args));
+    // A middleware below may hold the answer, header and all, and let it go later.
+    if (this.#noteSent() && this.#isHeld) this.#finish();
+    return result;
+  }
+
+  #noteSent(): boolean {
+    if (this.#isSent || !this.#hasFields || !isHeaderSent(this.#response)) return false;
+    this.#isSent = true;
+    this.#listener.onSent();
+    return true;
+  }
+
+  #finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#listener.onEnd(this.#body.bytes(), this.#body.length);
+  }
+}

@@ -1,0 +1,301 @@
+/** Watches a handler's answer, and says what became of it: a product to be kept, or why there is none. */
+import { createHash } from "node:crypto";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Product } from "../coalescing.ts";
+import type { Terms, Verdict } from "../http/storage.ts";
+import type { CachePlan } from "../options.ts";
+import type { Entry, Fields } from "../store/entry.ts";
+import type { Place } from "../store/place.ts";
+import { capture, type CaptureListener, type FirstOutput, type Progress } from "./capture.ts";
+import { askToValidate, hideConditions } from "./conditions.ts";
+import { answerWith, resetHeader, setCacheStatus } from "./reply.ts";
+import { type SessionWatch, watchSession } from "./session-watch.ts";
+import { type Judged, ownFields, refusalOf, varyOf } from "./storable.ts";
+import { termsOf } from "./terms.ts";
+
+/** What a handler's answer is recorded for. */
+export interface Assignment {
+  readonly plan: CachePlan;
+  readonly place: Place;
+  readonly versions: readonly string[];
+  /** Why the handler is asked, as Cache-Status says it (RFC 9211, section 2.2). */
+  readonly forwarded: string;
+  /** What is stored, and no longer good enough by itself. */
+  readonly previous?: { readonly entry: Entry; readonly coversError: boolean } | undefined;
+}
+
+/** What became of it. Exactly one is told, once. */
+export interface Outcome {
+  stored(product: Product, detail?: string): void;
+  /** Nobody else can have it. */
+  refused(reason: string): void;
+  /** There is no whole answer. */
+  aborted(): void;
+  /** The stored response stood in for an error. */
+  covered(status: number): void;
+}
+
+/** RFC 5861, section 4. */
+const ERRORS = new Set([500, 502, 503, 504]);
+
+/** RFC 9111, section 3.2: what of a 304 would contradict the stored body. */
+const OF_THE_BODY = ["content-encoding", "content-length", "content-range", "content-type"];
+
+/** For scopes under which a handler may use the session. */
+const UNWATCHED: SessionWatch = {
+  wasTouched: () => false,
+  below: (call) => call(),
+  stop: () => {},
+};
+
+/** A handler that sends no ETag gets one from us, for the requests that its entry will answer. */
+function withEtag(fields: Fields, body: Buffer): Fields {
+  if (fields["etag"] !== undefined) return fields;
+  const digest = createHash("sha256").update(body).digest("base64url").slice(0, 27);
+  return { ...fields, etag: `"${digest}"` };
+}
+
+function withDate(fields: Fields, at: number): Fields {
+  return fields["date"] === undefined ? { ...fields, date: new Date(at).toUTCString() } : fields;
+}
+
+/** A status and the fields beside it. */
+interface Head {
+  readonly status: number;
+  readonly fields: OutgoingHttpHeaders;
+}
+
+function headOf(response: ServerResponse): Head {
+  return { status: response.statusCode, fields: { ...response.getHeaders() } };
+}
+
+/** Watches one response from before its handler runs. */
+export function record(
+  request: IncomingMessage,
+  response: ServerResponse,
+  assignment: Assignment,
+  outcome: Outcome,
+): void {
+  const recorder = new Recorder(request, response, assignment, outcome);
+  capture(response, assignment.plan.maxBytes, recorder);
+  // A handler may never end what its client no longer waits for.
+  response.once("close", () => {
+    if (!response.writableEnded) recorder.abort();
+  });
+}
+
+class Recorder implements CaptureListener {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #assignment: Assignment;
+  readonly #outcome: Outcome;
+  readonly #baseline: OutgoingHttpHeaders;
+  readonly #askedAt = Date.now();
+  readonly #isValidating: boolean;
+  readonly #session: SessionWatch;
+  readonly #restoreConditions: () => void;
+  #answeredAt = this.#askedAt;
+  /** The fields as the handler left them; undefined until they are complete. */
+  #own: OutgoingHttpHeaders | undefined;
+  #progress: Progress = { isWhole: false, length: 0 };
+  /** Status and fields as they left; a status that is changed afterwards was never sent. */
+  #sent: Head | undefined;
+  #isTold = false;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    assignment: Assignment,
+    outcome: Outcome,
+  ) {
+    this.#request = request;
+    this.#response = response;
+    this.#assignment = assignment;
+    this.#outcome = outcome;
+    this.#baseline = { ...response.getHeaders() };
+    this.#restoreConditions = hideConditions(request);
+    const { plan, previous } = assignment;
+    this.#isValidating = previous?.entry.isValidatable === true;
+    if (this.#isValidating) askToValidate(request, previous!.entry.fields);
+    this.#session = plan.scope === undefined ? watchSession(request) : UNWATCHED;
+  }
+
+  below<T>(call: () => T): T {
+    return this.#session.below(call);
+  }
+
+  onFirstOutput(answer: FirstOutput): (() => void) | undefined {
+    const { previous } = this.#assignment;
+    const { status } = answer;
+    this.#answeredAt = Date.now();
+    this.#restoreConditions();
+    if (status === 304 && this.#isValidating) return () => this.#confirm(answer.fields());
+    if (previous?.coversError === true && ERRORS.has(status)) return () => this.#cover(status);
+    return undefined;
+  }
+
+  onFields(fields: OutgoingHttpHeaders, soFar: Progress): void {
+    this.#own = { ...fields };
+    this.#progress = soFar;
+    this.#announce();
+  }
+
+  onFieldAdded(): void {
+    this.#announce();
+  }
+
+  onSent(): void {
+    this.#sent = headOf(this.#response);
+  }
+
+  onEnding(): void {
+    this.#session.stop();
+  }
+
+  onEnd(body: Buffer, length: number): void {
+    this.#progress = { isWhole: true, length };
+    if (this.#sent === undefined) return this.abort();
+    const reason = this.#refusal();
+    this.#tell(() => {
+      if (reason === undefined) this.#outcome.stored(this.#productOf(body));
+      else this.#outcome.refused(reason);
+    });
+  }
+
+  abort(): void {
+    this.#tell(() => this.#outcome.aborted());
+  }
+
+  #tell(how: () => void): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    how();
+  }
+
+  #judged(): Judged {
+    const { plan } = this.#assignment;
+    return {
+      ...(this.#sent ?? headOf(this.#response)),
+      baseline: this.#baseline,
+      vary: plan.vary,
+      isOrigin: plan.life === undefined,
+      takesNotFound: plan.notFound !== undefined,
+    };
+  }
+
+  #termsOf({ status, fields }: Judged): Verdict {
+    return termsOf(this.#assignment.plan, {
+      status,
+      fields,
+      request: this.#request.headers,
+      askedAt: this.#askedAt,
+      answeredAt: this.#answeredAt,
+    });
+  }
+
+  /** Why what was sent so far may not be stored. */
+  #refusal(): string | undefined {
+    const { isWhole, length } = this.#progress;
+    if (this.#session.wasTouched()) return "session";
+    if (this.#own === undefined) return "aborted";
+    // Set before outer middlewares encode: then the bytes themselves came encoded.
+    if ((this.#own["content-encoding"] ?? "identity") !== "identity") return "content-encoding";
+    if (length > this.#assignment.plan.maxBytes) return "too-long";
+    if (isWhole && Number(this.#own["content-length"] ?? length) !== length) return "truncated";
+    const judged = this.#judged();
+    const verdict = this.#termsOf(judged);
+    return refusalOf(judged) ?? ("refusal" in verdict ? verdict.refusal : undefined);
+  }
+
+  #announce(): void {
+    const { forwarded } = this.#assignment;
+    const reason = this.#response.destroyed ? "aborted" : this.#refusal();
+    // Of a body that is still to come, no one can say yet whether it will be stored.
+    const hope = this.#progress.isWhole ? "; stored" : "";
+    const what = reason === undefined ? hope : `; detail=${reason}`;
+    setCacheStatus(this.#response, `fwd=${forwarded}${what}`);
+  }
+
+  #productOf(body: Buffer): Product {
+    const own = this.#own!;
+    const judged = this.#judged();
+    const isValidatable = own["etag"] !== undefined || own["last-modified"] !== undefined;
+    const fields = withDate(withEtag(ownFields(own, this.#baseline), body), this.#answeredAt);
+    const terms = this.#termsOf(judged) as Terms;
+    return assemble(this.#assignment, judged, terms, { fields, body, isValidatable });
+  }
+
+  /** The handler says that what is stored still holds (RFC 9111, section 4.3.4). */
+  #confirm(fields: OutgoingHttpHeaders): void {
+    const { previous, plan, forwarded } = this.#assignment;
+    const { entry } = previous!;
+    const judged: Judged = {
+      status: entry.status,
+      fields: updated(entry.fields, ownFields(fields, this.#baseline), this.#answeredAt),
+      baseline: {},
+      vary: plan.vary,
+      isOrigin: true,
+      takesNotFound: true,
+    };
+    const verdict = this.#termsOf(judged);
+    const product = assemble(
+      this.#assignment,
+      judged,
+      "refusal" in verdict ? spent(this.#answeredAt) : verdict,
+      { fields: judged.fields as Fields, body: entry.body, isValidatable: true },
+    );
+    this.#answer(product.entry, `fwd=${forwarded}; fwd-status=304; stored`);
+    this.#tell(() => this.#outcome.stored(product, "validated"));
+  }
+
+  #cover(status: number): void {
+    const { previous, forwarded } = this.#assignment;
+    this.#answer(previous!.entry, `fwd=${forwarded}; fwd-status=${status}; detail=stale-if-error`);
+    this.#tell(() => this.#outcome.covered(status));
+  }
+
+  /** In the handler's place. */
+  #answer(entry: Entry, cacheStatus: string): void {
+    this.#session.stop();
+    resetHeader(this.#response, this.#baseline);
+    answerWith(this.#request, this.#response, entry, cacheStatus);
+  }
+}
+
+/** RFC 9111, section 3.2: what is stored, with what a 304 says anew. */
+function updated(stored: Fields, said: Fields, at: number): Fields {
+  const { date: _then, ...kept } = stored;
+  for (const name of OF_THE_BODY) delete said[name];
+  return withDate({ ...kept, ...said }, at);
+}
+
+/** What may not be stored any longer has been confirmed for this request alone. */
+function spent(at: number): Terms {
+  return { bornAt: at, freshUntil: at, stale: 0, staleIfError: 0, isStrict: true, keep: 0 };
+}
+
+function assemble(
+  { plan, place, versions }: Assignment,
+  now: Judged,
+  terms: Terms,
+  { fields, body, isValidatable }: { fields: Fields; body: Buffer; isValidatable: boolean },
+): Product {
+  const { bornAt, freshUntil, stale, staleIfError, isStrict, keep } = terms;
+  const vary = plan.life === undefined ? varyOf(now) : [];
+  const entry: Entry = {
+    versions,
+    hash: vary.length > 0 ? place.select!(vary) : place.hash,
+    status: now.status,
+    fields,
+    bornAt,
+    storedAt: Date.now(),
+    freshUntil,
+    stale,
+    staleIfError,
+    ...(isStrict && { isStrict }),
+    ...(isValidatable && plan.life === undefined && { isValidatable }),
+    body,
+  };
+  const ttl = Math.max(1, freshUntil - Date.now()) + keep;
+  return { entry, ttl, vary: vary.length > 0 ? vary : undefined };
+}

@@ -1,0 +1,45 @@
+/**
+ * A response that has left is made new, with nobody at its other end: what comes after the cache runs once
+ * more on the request and the response that it knows, and what it answers is only recorded.
+ *
+ * Express, connect and node:http give a middleware no other request to go on with than its own.
+ */
+import { AsyncResource } from "node:async_hooks";
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { Writable } from "node:stream";
+import { SESSION_STATE } from "../../request.ts";
+
+/** Whether {@link afterAnswer} can be asked for; HTTP/2's responses cannot be made anew. */
+export function canLiveTwice(response: ServerResponse): boolean {
+  return response instanceof ServerResponse;
+}
+
+/** Calls `live` with the response as new, once the answer that it gives now is gone. */
+export function afterAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  live: () => void,
+): void {
+  const begin = AsyncResource.bind(() => {
+    renew(request, response);
+    live();
+  });
+  if (response.closed) setImmediate(begin);
+  // Whoever else waits for the end of the first life is told of it before the second begins.
+  else response.once("close", () => setImmediate(begin));
+}
+
+/** Node's state of a response, and what others wrapped around its calls; their own properties stay. */
+function renew(request: IncomingMessage, response: ServerResponse): void {
+  const fresh = new ServerResponse(request);
+  for (const key of Reflect.ownKeys(response)) {
+    if (key in fresh) Reflect.deleteProperty(response, key);
+  }
+  Object.defineProperties(response, Object.getOwnPropertyDescriptors(fresh));
+  // The first answer's session is saved; this one has no client whose session it could be.
+  Reflect.deleteProperty(request, SESSION_STATE);
+  const nobody = new Writable({ write: (_chunk, _encoding, done) => done() });
+  response.assignSocket(nobody as unknown as Socket);
+  response.once("finish", () => nobody.destroy());
+}

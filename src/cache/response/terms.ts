@@ -1,0 +1,42 @@
+/** On what terms a response is stored: by the options' times, or by its own header fields. */
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import { judgeStorage, type Terms, type Verdict } from "../http/storage.ts";
+import type { CachePlan } from "../options.ts";
+import { isNotFound } from "./storable.ts";
+
+/** A request and its answer. Times are milliseconds since the epoch. */
+export interface Answered {
+  readonly request: IncomingHttpHeaders;
+  readonly status: number;
+  readonly fields: OutgoingHttpHeaders;
+  readonly askedAt: number;
+  readonly answeredAt: number;
+}
+
+/** ±10 %, so that what was stored together does not expire together. */
+export function jittered(ttl: number): number {
+  return Math.max(1, Math.round(ttl * (0.9 + Math.random() * 0.2)));
+}
+
+/** By the options alone. */
+export function termsOfLife(life: { ttl: number; stale: number; staleIfError: number }): Terms {
+  const now = Date.now();
+  const { stale, staleIfError } = life;
+  return {
+    bornAt: now,
+    freshUntil: now + jittered(life.ttl),
+    stale,
+    staleIfError,
+    isStrict: false,
+    keep: Math.max(stale, staleIfError),
+  };
+}
+
+/** Why a response may not be stored, or on what terms it is. */
+export function termsOf(plan: CachePlan, answered: Answered): Verdict {
+  if (plan.life === undefined)
+    return judgeStorage({ ...answered, stale: plan.stale, staleIfError: plan.staleIfError });
+  const isMissing = isNotFound(answered.status);
+  const ttl = isMissing ? plan.notFound : undefined;
+  return termsOfLife(ttl === undefined ? plan.life : { ttl, stale: 0, staleIfError: 0 });
+}

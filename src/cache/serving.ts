@@ -1,0 +1,208 @@
+/** One request on its way through the cache: from memory, from Redis, from whoever makes it, or from its handler. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { KitError } from "../errors.ts";
+import type { Lease, Turn } from "./coalescing.ts";
+import type { Engine } from "./engine.ts";
+import { type Judgement, judgeFreshness } from "./freshness.ts";
+import { type Demands, demandsOf } from "./http/directives.ts";
+import type { CachePlan } from "./options.ts";
+import { type Outcome, record } from "./response/recording.ts";
+import { answerWith, hitStatus, setCacheStatus } from "./response/reply.ts";
+import { afterAnswer, canLiveTwice } from "./response/second-life.ts";
+import type { Entry } from "./store/entry.ts";
+import type { Place } from "./store/place.ts";
+import type { Found } from "./store/store.ts";
+import type { Tier } from "./store/tier.ts";
+
+/** A request, and where its response is kept. */
+export interface Passage {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly place: Place;
+  readonly next: (error?: unknown) => void;
+}
+
+/** A request whose response has been looked for. */
+interface Looked extends Passage {
+  readonly found: Found;
+  readonly demands: Demands | undefined;
+  readonly judgement: Judgement | undefined;
+  /** Of the memory tier, when the lookup began. */
+  readonly generation: number;
+}
+
+/** Serves the requests of one `cache()`. */
+export class Serving {
+  readonly #engine: Engine;
+  readonly #plan: CachePlan;
+  readonly #tier: Tier | undefined;
+
+  constructor(engine: Engine, plan: CachePlan) {
+    this.#engine = engine;
+    this.#plan = plan;
+    this.#tier = engine.tiers.open(plan.memory);
+  }
+
+  serve(passage: Passage): void {
+    const { request, place } = passage;
+    const demands = this.#plan.life === undefined ? demandsOf(request.headers) : undefined;
+    const entry = this.#tier?.get(place);
+    const judgement = entry && judgeFreshness(entry, undefined, demands);
+    if (judgement?.use === "fresh") this.#hit(passage, entry!, judgement.ttl);
+    else void this.#look(passage, demands);
+  }
+
+  async #look(passage: Passage, demands: Demands | undefined): Promise<void> {
+    const { place } = passage;
+    const generation = this.#tier?.generation() ?? 0;
+    let found: Found;
+    try {
+      found = await this.#engine.store.find(place);
+    } catch (error) {
+      return this.#forwardWithout(passage, error);
+    }
+    const { entry, expiredAt, vary } = found;
+    const judgement = entry && judgeFreshness(entry, expiredAt, demands);
+    const looked: Looked = { ...passage, found, demands, judgement, generation };
+    if (judgement?.use === "fresh") {
+      this.#tier?.put(place, { entry: entry!, vary }, generation);
+      this.#hit(passage, entry!, judgement.ttl);
+    } else if (judgement?.use === "stale") this.#serveStale(looked, entry!, judgement.ttl);
+    else await this.#make(looked);
+  }
+
+  #hit({ request, response, place }: Passage, entry: Entry, ttl: number): void {
+    this.#engine.teller.tell(place.template, "hit");
+    answerWith(request, response, entry, hitStatus(ttl));
+  }
+
+  /** Redis could not be asked: the handler answers, and nothing is stored. */
+  #forwardWithout({ response, place, next }: Passage, error: unknown): void {
+    this.#engine.report("reading the cache")(error);
+    const detail = error instanceof KitError ? error.code : "error";
+    setCacheStatus(response, `fwd=miss; detail=${detail}`);
+    this.#engine.teller.tell(place.template, "miss", detail);
+    next();
+  }
+
+  #serveStale(looked: Looked, entry: Entry, ttl: number): void {
+    const { request, response } = looked;
+    const isRefreshing = request.method === "GET";
+    if (isRefreshing && !canLiveTwice(response)) return void this.#refreshFirst(looked, entry, ttl);
+    this.#stale(looked, entry, ttl);
+    if (isRefreshing) void this.#refresh(looked);
+  }
+
+  #stale({ request, response, place }: Passage, entry: Entry, ttl: number): void {
+    this.#engine.teller.tell(place.template, "stale");
+    answerWith(request, response, entry, hitStatus(ttl));
+  }
+
+  async #refresh(looked: Looked): Promise<void> {
+    const lease = await this.#leaseFor(looked);
+    if (lease) afterAnswer(looked.request, looked.response, () => this.#run(looked, lease));
+  }
+
+  /** Where nobody can be served while the handler runs on the same response, the one who refreshes waits. */
+  async #refreshFirst(looked: Looked, entry: Entry, ttl: number): Promise<void> {
+    const lease = await this.#leaseFor(looked);
+    if (lease) this.#forward(looked, lease);
+    else this.#stale(looked, entry, ttl);
+  }
+
+  async #leaseFor({ place, found }: Looked): Promise<Lease | undefined> {
+    try {
+      return await this.#engine.coalescing.lead({ place, found, collapse: this.#plan.collapse });
+    } catch (error) {
+      this.#engine.report("refreshing the cache")(error);
+      return undefined;
+    }
+  }
+
+  async #make(looked: Looked): Promise<void> {
+    const { request, response, place, demands, next } = looked;
+    const { teller } = this.#engine;
+    if (demands?.onlyIfCached) return answerNotCached(response);
+    if (request.method === "HEAD" || demands?.noStore) {
+      setCacheStatus(response, `fwd=${reasonOf(looked)}`);
+      teller.tell(place.template, "miss");
+      return next();
+    }
+    let turn: Turn;
+    try {
+      turn = await this.#turnFor(looked);
+    } catch (error) {
+      return this.#forwardWithout(looked, error);
+    }
+    if (turn === "gone") return;
+    if ("lease" in turn) return this.#forward(looked, turn.lease);
+    teller.tell(place.template, "collapsed");
+    answerWith(request, response, turn.followed, `fwd=${reasonOf(looked)}; collapsed`);
+  }
+
+  #turnFor({ response, place, found, judgement }: Looked): Promise<Turn> {
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    // Who will not have what is stored will not have what others began to make before, either.
+    const collapse = judgement?.isUnwanted ? undefined : this.#plan.collapse;
+    return this.#engine.coalescing.take({ place, found, collapse, gone: gone.signal });
+  }
+
+  #forward(looked: Looked, lease: Lease): void {
+    this.#engine.teller.tell(looked.place.template, "miss");
+    this.#run(looked, lease);
+  }
+
+  /** Runs the handler, and keeps what it answers. */
+  #run(looked: Looked, lease: Lease): void {
+    const { request, response, place, found, judgement, next } = looked;
+    const previous = found.entry && { entry: found.entry, coversError: judgement!.coversError };
+    const { versions } = lease;
+    const assignment = { plan: this.#plan, place, versions, forwarded: reasonOf(looked), previous };
+    record(request, response, assignment, this.#outcomeOf(looked, lease));
+    next();
+  }
+
+  #outcomeOf({ place, generation }: Looked, lease: Lease): Outcome {
+    const { teller, report } = this.#engine;
+    const refused = (reason: string): void => teller.tell(place.template, "refused", reason);
+    return {
+      stored: (product, detail) => {
+        this.#tier?.put(place, product, generation);
+        lease
+          .keep(product)
+          .then((isKept) =>
+            isKept ? teller.tell(place.template, "stored", detail) : refused("purged"),
+          )
+          .catch(report("storing a response"));
+      },
+      refused: (reason) => {
+        lease.refuse();
+        refused(reason);
+      },
+      aborted: () => {
+        lease.abandon();
+        refused("aborted");
+      },
+      covered: (status) => {
+        lease.refuse();
+        refused(`status-${status}`);
+        teller.tell(place.template, "stale", "stale-if-error");
+      },
+    };
+  }
+}
+
+/** Why a handler is asked (RFC 9211, section 2.2). */
+function reasonOf({ found, judgement }: Looked): string {
+  if (judgement?.isUnwanted) return "request";
+  if (found.entry !== undefined) return "stale";
+  return found.isVaryMiss ? "vary-miss" : "miss";
+}
+
+/** RFC 9111, section 5.2.1.7. */
+function answerNotCached(response: ServerResponse): void {
+  setCacheStatus(response, "fwd=miss; fwd-status=504; detail=only-if-cached");
+  response.statusCode = 504;
+  response.end();
+}

@@ -1,0 +1,185 @@
+/** The cache's store: one reading of all that a lookup needs, one writing of all that a response leaves. */
+import { LRUCache } from "lru-cache";
+import type { Context } from "../../context.ts";
+import type { Connection } from "../../connection/port.ts";
+import type { Keys } from "../../keys.ts";
+import { decodeEntry, encodeEntry, type Entry } from "./entry.ts";
+import { type Lead, leadScript, readLock, releaseScript } from "./lock.ts";
+import type { Place } from "./place.ts";
+import {
+  expiredSince,
+  extendScript,
+  fillScript,
+  freshVersion,
+  versionOf,
+  versionScript,
+} from "./version.ts";
+
+/** How long a version that nothing was stored under yet is kept: a handler may render for as long. */
+const RENDERING = 60_000;
+
+/** How many variants a process remembers the Vary of. */
+const HINTS = 10_000;
+
+/** What a lookup found. */
+export interface Found {
+  /** Of each of the place's version keys, as it stands; undefined where there is none. */
+  readonly versions: readonly (string | undefined)[];
+  /** Not purged since it was stored; fresh or not. */
+  readonly entry: Entry | undefined;
+  /** The request fields that tell this resource's stored variants apart, beside those of the place. */
+  readonly vary: readonly string[] | undefined;
+  /** When the entry was expired by a call, if it was. */
+  readonly expiredAt: number | undefined;
+  /** The resource's own key holds another variant's entry. */
+  readonly isTaken: boolean;
+  /** There are variants of this resource, but none for this request's fields. */
+  readonly isVaryMiss: boolean;
+}
+
+/** How an entry is to be kept. */
+export interface Keeping {
+  readonly place: Place;
+  readonly entry: Entry;
+  /** Milliseconds. */
+  readonly ttl: number;
+  readonly isTaken: boolean;
+  /** Request fields that the response varies on beside those of the place. */
+  readonly vary: readonly string[] | undefined;
+}
+
+/** Over one connection. */
+export class CacheStore {
+  readonly #connection: Connection;
+  readonly #keys: Keys;
+  /** The Vary of variants that were found, so that the next lookup asks for all at once. */
+  readonly #hints = new LRUCache<string, readonly string[]>({ max: HINTS });
+
+  constructor({ connection, keys }: Pick<Context, "connection" | "keys">) {
+    this.#connection = connection;
+    this.#keys = keys;
+  }
+
+  async find(place: Place): Promise<Found> {
+    const { versionKeys, variantKey, select } = place;
+    const hint = select && this.#hints.get(variantKey);
+    const guess = hint && select(hint);
+    const asked = [...versionKeys, variantKey];
+    if (guess !== undefined) asked.push(this.#keyOf(place, guess));
+    const values = await this.#connection.mgetBytes(asked);
+    const versions = versionKeys.map((_key, index) => versionOf(values[index]));
+    const own = read(values[0]);
+    const isOwn = own?.hash === place.hash;
+    const isTaken = own !== undefined && !isOwn && isInUse(own, versions);
+    const first = isOwn ? own : read(values[versionKeys.length], place.hash);
+    const found = judge(versions, first, isTaken);
+    const vary = found.entry?.vary;
+    if (vary === undefined) return found;
+    if (select === undefined) return judge(versions, undefined, isTaken);
+    this.#hints.set(variantKey, vary);
+    const hash = select(vary);
+    const second =
+      hash === guess ? values.at(-1) : await this.#connection.getBytes(this.#keyOf(place, hash));
+    const selected = judge(versions, read(second, hash), isTaken);
+    return { ...selected, vary, isVaryMiss: selected.entry === undefined };
+  }
+
+  /** The place's versions, made where they are missing. */
+  async versions({ versionKeys }: Place, { versions }: Found): Promise<readonly string[]> {
+    if (versions.every((version) => version !== undefined)) return versions;
+    return Promise.all(
+      versionKeys.map((key) =>
+        this.#connection.run(versionScript, key, [freshVersion(), RENDERING]),
+      ),
+    );
+  }
+
+  /** Writes an entry; answers false where it was purged meanwhile. */
+  async keep(keeping: Keeping): Promise<boolean> {
+    const { place, entry, vary } = keeping;
+    const ttl = Math.ceil(keeping.ttl);
+    const puts = [this.#put(keeping, entry, ttl)];
+    if (vary !== undefined) puts.push(this.#put(keeping, signpostOf(entry, place.hash, vary), ttl));
+    // A version that ended before its entries would only end them early.
+    const extended = place.versionKeys.map((key) => this.#connection.run(extendScript, key, [ttl]));
+    const [written] = await Promise.all([Promise.all(puts), Promise.all(extended)]);
+    return written.every(Boolean);
+  }
+
+  async #put({ place, isTaken }: Keeping, entry: Entry, ttl: number): Promise<boolean> {
+    const encoding = this.#connection.isTextOnly() ? "text" : "bytes";
+    if (entry.hash === place.hash && place.isPlain && !isTaken) {
+      const behind = encodeEntry(entry, encoding, ",");
+      const args = [entry.versions[0]!, behind, ttl];
+      return this.#connection.run(fillScript, place.versionKeys[0]!, args);
+    }
+    const value = encodeEntry(entry, encoding);
+    return this.#connection.set(this.#keyOf(place, entry.hash), value, { ttl });
+  }
+
+  /** Takes the place's lock for `age` milliseconds. */
+  lead(place: Place, holder: string, versions: readonly string[], age: number): Promise<Lead> {
+    const args = [holder, versions.join(" "), age];
+    return this.#connection.run(leadScript, this.#lockKey(place), args);
+  }
+
+  /** How the place's lock stands for one who waits under `versions`. */
+  async lock(place: Place, versions: readonly string[]): Promise<Lead | "free"> {
+    return readLock(await this.#connection.get(this.#lockKey(place)), versions.join(" "));
+  }
+
+  /** Lets go of the place's lock; says for `note` milliseconds that the response could not be stored. */
+  release(place: Place, holder: string, note: number): Promise<void> {
+    return this.#connection.run(releaseScript, this.#lockKey(place), [holder, note]);
+  }
+
+  #keyOf(place: Place, hash: string): string {
+    if (hash === place.hash) return place.variantKey;
+    return this.#keys.cacheVariant(place.versionKeys[0]!, hash);
+  }
+
+  #lockKey({ path, hash }: Place): string {
+    return this.#keys.cacheLock(path, hash);
+  }
+}
+
+/** The entry that bytes are; none where they are another variant's. */
+function read(bytes: Buffer | null | undefined, hash?: string): Entry | undefined {
+  const entry = bytes ? decodeEntry(bytes) : undefined;
+  return hash === undefined || entry?.hash === hash ? entry : undefined;
+}
+
+/** What becomes of an entry under the versions that stand now. */
+function judge(
+  versions: readonly (string | undefined)[],
+  entry: Entry | undefined,
+  isTaken: boolean,
+): Found {
+  const none: Found = {
+    versions,
+    entry: undefined,
+    vary: undefined,
+    expiredAt: undefined,
+    isTaken,
+    isVaryMiss: false,
+  };
+  if (entry === undefined || entry.versions.length !== versions.length) return none;
+  let expiredAt = 0;
+  for (const [index, now] of versions.entries()) {
+    const since = expiredSince(entry.versions[index]!, now);
+    if (since === undefined) return none;
+    expiredAt = Math.max(expiredAt, since);
+  }
+  return { ...none, entry, expiredAt: expiredAt === 0 ? undefined : expiredAt };
+}
+
+/** Whether an entry may be served yet, to whatever request. */
+function isInUse(entry: Entry, versions: readonly (string | undefined)[]): boolean {
+  const end = entry.freshUntil + Math.max(entry.stale, entry.staleIfError);
+  return end > Date.now() && judge(versions, entry, false).entry !== undefined;
+}
+
+/** Stands where a lookup begins, and says by which fields to go on. */
+function signpostOf(entry: Entry, hash: string, vary: readonly string[]): Entry {
+  return { ...entry, hash, vary, fields: {}, body: Buffer.alloc(0) };
+}
