@@ -37,6 +37,8 @@ export interface CaptureListener {
   onSent(): void;
   /** Calls what is below the cache: other middlewares' `write` and `end`, and Node's. */
   below<T>(call: () => T): T;
+  /** The body is longer than may be held. */
+  onTooLong(): void;
   /** The handler ends the response. */
   onEnding(): void;
   /** It has left, or is not to leave any more. `body` is empty if it was longer than may be held. */
@@ -63,12 +65,17 @@ class Recording {
     this.#max = max;
   }
 
-  add(chunk: unknown, encoding: unknown): void {
+  /** Answers true once, when there are too many. */
+  add(chunk: unknown, encoding: unknown): boolean {
     const bytes = this.#chunks && bytesOf(chunk, encoding);
-    if (bytes === undefined) return;
+    if (bytes === undefined) return false;
     this.length += bytes.length;
-    if (this.length > this.#max) this.#chunks = undefined;
-    else this.#chunks!.push(bytes);
+    if (this.length <= this.#max) {
+      this.#chunks!.push(bytes);
+      return false;
+    }
+    this.#chunks = undefined;
+    return true;
   }
 
   /** All of them; none if there were too many. */
@@ -192,14 +199,18 @@ class Capture {
 
   #write(args: Parameters<Output>): unknown {
     if (this.#divert()) return swallowing(this.#response).write(...args);
-    this.#body.add(args[0], args[1]);
+    this.#record(args);
     return this.#below(this.#calls.write, args);
+  }
+
+  #record([chunk, encoding]: Parameters<Output>): void {
+    if (this.#body.add(chunk, encoding)) this.#listener.onTooLong();
   }
 
   #end(args: Parameters<Output>): unknown {
     if (this.#isEnding) return this.#below(this.#calls.end, args);
     if (this.#divert()) return swallowing(this.#response).end(...args);
-    this.#body.add(args[0], args[1]);
+    this.#record(args);
     this.#isEnding = true;
     this.#listener.onEnding();
     const result = this.#below(this.#calls.end, args);

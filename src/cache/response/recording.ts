@@ -146,6 +146,18 @@ class Recorder implements CaptureListener {
 
   onSent(): void {
     this.#sent = headOf(this.#response);
+    this.#settleEarly();
+  }
+
+  onTooLong(): void {
+    this.#progress = { ...this.#progress, length: Number.POSITIVE_INFINITY };
+    this.#settleEarly();
+  }
+
+  /** Whoever waits need not wait for the end of what cannot be shared. */
+  #settleEarly(): void {
+    const reason = this.#own && this.#refusal();
+    if (reason !== undefined) this.#tell(() => this.#outcome.refused(reason));
   }
 
   onEnding(): void {

@@ -68,7 +68,7 @@ export class CacheStore {
     if (guess !== undefined) asked.push(this.#keyOf(place, guess));
     const values = await this.#connection.mgetBytes(asked);
     const versions = versionKeys.map((_key, index) => versionOf(values[index]));
-    const own = read(values[0]);
+    const own = place.isPlain ? read(values[0]) : undefined;
     const isOwn = own?.hash === place.hash;
     const isTaken = own !== undefined && !isOwn && isInUse(own, versions);
     const first = isOwn ? own : read(values[versionKeys.length], place.hash);
