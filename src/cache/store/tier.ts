@@ -53,6 +53,9 @@ interface Push {
   ): () => void;
 }
 
+/** Bytes of bodies that one tier holds, whatever the number of its entries. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
 /** Stands for everything. */
 const EVERYTHING = "*";
 
@@ -66,7 +69,12 @@ class MemoryTier implements Tier {
 
   constructor({ max, ttl }: MemoryPlan) {
     this.#ttl = ttl;
-    this.#kept = new LRUCache({ max, dispose: (kept, variant) => this.#forget(kept, variant) });
+    this.#kept = new LRUCache({
+      max,
+      maxSize: MAX_BYTES,
+      sizeCalculation: ({ what }) => (isVary(what) ? 1 : what.body.length + 1),
+      dispose: (kept, variant) => this.#forget(kept, variant),
+    });
   }
 
   get({ variantKey, select }: Place): Entry | undefined {
@@ -87,9 +95,11 @@ class MemoryTier implements Tier {
 
   put({ variantKey, versionKeys }: Place, { entry, vary }: Made, generation: number): void {
     if (!this.#isListening || generation !== this.#generation) return;
-    if (vary === undefined) return this.#keep(variantKey, versionKeys, entry);
+    // A copy: what was read is a slice of a larger piece of the stream, which it would keep.
+    const copy = { ...entry, body: Buffer.from(entry.body) };
+    if (vary === undefined) return this.#keep(variantKey, versionKeys, copy);
     this.#keep(variantKey, versionKeys, vary);
-    this.#keep(selectedKey(variantKey, entry.hash), versionKeys, entry);
+    this.#keep(selectedKey(variantKey, entry.hash), versionKeys, copy);
   }
 
   #keep(key: string, versionKeys: readonly string[], what: Kept["what"]): void {
