@@ -79,7 +79,7 @@ export type {
   SessionEndedEvent,
   SuspiciousEvent,
 } from "./observe/events.ts";
-export type { Params } from "./cache/request/template.ts";
+export type { Params } from "./cache/template.ts";
 export type { ConnectionState, Guarantee } from "./connection/port.ts";
 export type { Health } from "./observe/health.ts";
 

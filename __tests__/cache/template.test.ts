@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { mismatch, parseTemplate, pathOf } from "../../src/cache/request/template.ts";
+import { mismatch, parseTemplate, pathOf } from "../../src/cache/template.ts";
 import { createKeys } from "../../src/keys.ts";
 import { makeKit } from "../support/kit.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { parseTemplate, pathOf } from "../../src/cache/request/template.ts";
+import { parseTemplate, pathOf } from "../../src/cache/template.ts";
 import { createKeys, segment, variantHash } from "../../src/keys.ts";
 import { thrown } from "../support/connections.ts";
 

@@ -6,7 +6,7 @@ import type { Engine } from "./engine.ts";
 import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
 import { type Bypass, placeOf, resourceOf } from "./request/place-of.ts";
 import { createRoutes } from "./request/routes.ts";
-import { parseTemplate, type Template } from "./request/template.ts";
+import { parseTemplate, type Template } from "./template.ts";
 import { hideIgnoredQuery } from "./request/variant.ts";
 import { beforeEnd } from "./response/before-end.ts";
 import { setCacheStatus } from "./response/reply.ts";

@@ -16,7 +16,7 @@ import {
   parseEngine,
   parseLife,
 } from "./engine-options.ts";
-import { parseTag, type Template } from "./request/template.ts";
+import { parseTag, type Template } from "./template.ts";
 
 /**
  * Whom a stored response may be served to: `'public'`, all whom the middleware before the cache let

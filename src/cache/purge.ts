@@ -12,7 +12,7 @@ import {
   parseTemplate,
   pathOf,
   type Template,
-} from "./request/template.ts";
+} from "./template.ts";
 import { beforeEnd } from "./response/before-end.ts";
 
 /** What {@link Purging.purges} takes back: a template and the tag of that name, or one of the two. */

@@ -15,7 +15,7 @@ import {
   parseLife,
 } from "./engine-options.ts";
 import { judgeFreshness } from "./freshness.ts";
-import { mismatch, type Params, parseTag, parseTemplate, pathOf } from "./request/template.ts";
+import { mismatch, type Params, parseTag, parseTemplate, pathOf } from "./template.ts";
 import { termsOfLife } from "./response/terms.ts";
 import type { Entry } from "./store/entry.ts";
 import type { Place } from "./store/place.ts";

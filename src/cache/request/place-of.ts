@@ -7,7 +7,7 @@ import type { KnownRequest } from "../../request.ts";
 import type { CachePlan } from "../options.ts";
 import type { Place } from "../store/place.ts";
 import { sharingOf } from "./sharing.ts";
-import { mismatch, type Params, parseTag, pathOf, type Template } from "./template.ts";
+import { mismatch, type Params, parseTag, pathOf, type Template } from "../template.ts";
 import { hashOf, selectedHash, variantOf } from "./variant.ts";
 
 /** Why a request passes the cache by. */

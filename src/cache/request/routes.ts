@@ -2,7 +2,7 @@
 import type { Config } from "../../config.ts";
 import { KitError } from "../../errors.ts";
 import type { KnownRequest, Middleware } from "../../request.ts";
-import type { Template } from "./template.ts";
+import type { Template } from "../template.ts";
 
 type Route = NonNullable<KnownRequest["route"]>;
 

@@ -1,8 +1,8 @@
 /** From `brand:settings` or `brand:[id]:settings` and a route's params to the path of a key. */
-import { KitError } from "../../errors.ts";
-import { idText } from "../../id-text.ts";
-import { segment, wildcardSegment } from "../../keys.ts";
-import { show } from "../../validate.ts";
+import { KitError } from "../errors.ts";
+import { idText } from "../id-text.ts";
+import { segment, wildcardSegment } from "../keys.ts";
+import { show } from "../validate.ts";
 
 /** A route's params as Express gives them; a wildcard's is an array. */
 export type Params = Record<string, unknown>;
