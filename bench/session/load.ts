@@ -2,10 +2,10 @@
 import { strict as assert } from "node:assert";
 import type { ChildProcess } from "node:child_process";
 import autocannon from "autocannon";
+import { countWhenQuiet } from "../support/commands.ts";
 import { ask } from "../support/processes.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { quantile } from "../support/statistics.ts";
-import { countWhenQuiet } from "./commands.ts";
 import type { Usage } from "./server-process.ts";
 import { traces } from "./verify.ts";
 import { messageOf, type Visitor, type Workload } from "./workloads.ts";
@@ -95,11 +95,11 @@ export async function load(
 ): Promise<Finding> {
   const { name, child, visitors } = server;
   const usage = (): Promise<Usage> => ask(child, "usage");
-  const commandsBefore = await countWhenQuiet(redis, usage);
+  const commandsBefore = await countWhenQuiet(redis, usage, ["mget"]);
   const tracesBefore = await traces(workload, name, visitors, redis);
   const before = await usage();
   const { times, seconds, fitting, unexpected } = await fire(workload, server, ms);
-  const commandsAfter = await countWhenQuiet(redis, usage);
+  const commandsAfter = await countWhenQuiet(redis, usage, ["mget"]);
   const after = await usage();
   if (tracesBefore !== undefined) {
     const grown = (await traces(workload, name, visitors, redis))! - tracesBefore;

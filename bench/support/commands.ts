@@ -1,7 +1,7 @@
 /** Which commands reach Redis: those that clients send, and those that scripts call. */
 import { once } from "node:events";
-import type { RedisServer } from "../support/redis-server.ts";
-import { until } from "../support/until.ts";
+import type { RedisServer } from "./redis-server.ts";
+import { until } from "./until.ts";
 
 /** How often commands have run since Redis began. */
 export interface CommandCount {
@@ -10,15 +10,18 @@ export interface CommandCount {
   readonly scripts: number;
 }
 
-/** What this benchmark asks, which no contender does. */
-const OWN = new Set(["info", "dbsize", "mget", "monitor", "echo"]);
+/** What the benchmarks ask, which no contender does. */
+const OWN = ["info", "dbsize", "monitor", "echo"];
 
-/** Counts the commands that were not this benchmark's own. */
-async function countCommands({ client }: RedisServer): Promise<CommandCount> {
+/** Counts the commands that were not the benchmark's own. */
+async function countCommands(
+  { client }: RedisServer,
+  own: readonly string[],
+): Promise<CommandCount> {
   const info = await client.info("commandstats");
   const counts = [...info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)]
     .map(([, name, calls]) => [name!, Number(calls)] as const)
-    .filter(([name]) => !OWN.has(name));
+    .filter(([name]) => !own.includes(name));
   const sum = (some: typeof counts): number => some.reduce((total, [, calls]) => total + calls, 0);
   return { all: sum(counts), scripts: sum(counts.filter(([name]) => name.startsWith("eval"))) };
 }
@@ -27,16 +30,18 @@ async function countCommands({ client }: RedisServer): Promise<CommandCount> {
  * Counts once no more commands come: what was asked for before its client left still runs.
  *
  * @param turn resolves when the server has had a turn, which takes long on a busy machine
+ * @param own further commands of the benchmark's, which no contender sends
  */
 export async function countWhenQuiet(
   redis: RedisServer,
   turn: () => Promise<unknown>,
+  own: readonly string[] = [],
 ): Promise<CommandCount> {
   let count: CommandCount = { all: NaN, scripts: NaN };
   const isQuiet = async (): Promise<boolean> => {
     const { all } = count;
     await turn();
-    count = await countCommands(redis);
+    count = await countCommands(redis, [...OWN, ...own]);
     return count.all === all;
   };
   await until(isQuiet, "Redis has nothing left to do", { every: 50 });

@@ -1,14 +1,11 @@
 /** How many round trips to Redis a request waits for, one after the other. */
 import { Redis } from "ioredis";
-import { median } from "../support/statistics.ts";
-import type { SlowProxy } from "../support/slow-proxy.ts";
-import { answerTo } from "./verify.ts";
-import type { Visitor, Workload } from "./workloads.ts";
+import type { SlowProxy } from "./slow-proxy.ts";
+import { median } from "./statistics.ts";
 
 /** Milliseconds in each direction. None is 0, where no timer runs late and nothing falls asleep. */
 const DELAYS = [5, 10, 15];
 const REQUESTS = 30;
-const VISITORS = 20;
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -49,19 +46,15 @@ async function slopeOfPing(proxy: SlowProxy): Promise<number> {
   }
 }
 
-/** Round trips that a request of a workload waits for, to a server whose Redis is behind the proxy. */
+/**
+ * Round trips that a request waits for, to a server whose Redis is behind the proxy.
+ *
+ * @param send resolves when the `n`th request has been answered; what only a first one does has been done
+ */
 export async function roundTrips(
-  workload: Workload,
-  port: number,
-  visitors: readonly Visitor[],
   proxy: SlowProxy,
+  send: (n: number) => Promise<unknown>,
 ): Promise<number> {
-  const send = async (n: number): Promise<void> => {
-    await answerTo(port, workload, visitors[n % VISITORS]!);
-  };
-  // Connections are opened, scripts loaded, and every visitor has been here before: the kit waits
-  // twice for a session that its process has not seen yet.
-  for (let n = 0; n < VISITORS; n += 1) await send(n);
   const ping = await slopeOfPing(proxy);
   return (await slopeOf(proxy, send)) / ping;
 }
