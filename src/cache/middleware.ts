@@ -3,11 +3,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "../context.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
 import type { Engine } from "./engine.ts";
-import { type CacheOptions, type CachePlan, planCache } from "./options.ts";
-import { type Bypass, placeOf, resourceOf } from "./request/place-of.ts";
+import { type CacheOptions, planCache } from "./options.ts";
+import { type Bypass, Places, resourceOf } from "./request/place-of.ts";
 import { createRoutes } from "./request/routes.ts";
 import { parseTemplate, type Template } from "./template.ts";
-import { hideIgnoredQuery } from "./request/variant.ts";
 import { beforeEnd } from "./response/before-end.ts";
 import { setCacheStatus } from "./response/reply.ts";
 import { Serving } from "./serving.ts";
@@ -25,6 +24,7 @@ export function createCacheMiddleware(
   return (text, options = {}) => {
     const template = parseTemplate(text);
     const plan = planCache(options, context.config.cache);
+    const places = new Places(context, template, plan);
     const serving = new Serving(engine, plan);
     const bypass = createBypassing(context, engine, template);
 
@@ -36,9 +36,7 @@ export function createCacheMiddleware(
       let place: Place | Bypass;
       try {
         const isFree = routes.claim(template, (request as KnownRequest).route, cache);
-        place = isFree
-          ? placeIn(context, template, plan, request)
-          : { bypass: "template-conflict" };
+        place = isFree ? places.of(request) : { bypass: "template-conflict" };
       } catch (error) {
         return next(error);
       }
@@ -46,16 +44,6 @@ export function createCacheMiddleware(
       else serving.serve({ request, response, place, next });
     };
   };
-}
-
-function placeIn(
-  context: Context,
-  template: Template,
-  plan: CachePlan,
-  request: KnownRequest,
-): Place | Bypass {
-  hideIgnoredQuery(request, plan);
-  return placeOf(context, template, plan, request);
 }
 
 /** Lets requests go on that the cache has nothing to do with; says why, and once how to change that. */

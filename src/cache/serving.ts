@@ -49,26 +49,28 @@ export class Serving {
     const entry = this.#tier?.get(place);
     const judgement = entry && judgeFreshness(entry, undefined, demands);
     if (judgement?.use === "fresh") this.#hit(passage, entry!, judgement.ttl);
-    else void this.#look(passage, demands);
+    else this.#look(passage, demands);
   }
 
-  async #look(passage: Passage, demands: Demands | undefined): Promise<void> {
-    const { place } = passage;
+  #look(passage: Passage, demands: Demands | undefined): void {
     const generation = this.#tier?.generation() ?? 0;
-    let found: Found;
-    try {
-      found = await this.#engine.store.find(place);
-    } catch (error) {
-      return this.#forwardWithout(passage, error);
-    }
+    void this.#engine.store.find(passage.place).then(
+      (found) => this.#use(passage, found, demands, generation),
+      (error: unknown) => this.#forwardWithout(passage, error),
+    );
+  }
+
+  #use(passage: Passage, found: Found, demands: Demands | undefined, generation: number): void {
     const { entry, expiredAt, vary } = found;
     const judgement = entry && judgeFreshness(entry, expiredAt, demands);
-    const looked: Looked = { ...passage, found, demands, judgement, generation };
     if (judgement?.use === "fresh") {
-      this.#tier?.put(place, { entry: entry!, vary }, generation);
+      this.#tier?.put(passage.place, { entry: entry!, vary }, generation);
       this.#hit(passage, entry!, judgement.ttl);
-    } else if (judgement?.use === "stale") this.#serveStale(looked, entry!, judgement.ttl);
-    else await this.#make(looked);
+      return;
+    }
+    const looked: Looked = { ...passage, found, demands, judgement, generation };
+    if (judgement?.use === "stale") this.#serveStale(looked, entry!, judgement.ttl);
+    else void this.#make(looked);
   }
 
   #hit({ request, response, place }: Passage, entry: Entry, ttl: number): void {

@@ -3,12 +3,14 @@ import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
 import type { Context } from "../../context.ts";
 import { KitError } from "../../errors.ts";
-import type { KnownRequest } from "../../request.ts";
+import { LRUCache } from "lru-cache";
+import type { Trust } from "../../config/trust-proxy.ts";
+import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts";
 import type { CachePlan } from "../options.ts";
 import type { Place } from "../store/place.ts";
-import { sharingOf } from "./sharing.ts";
+import { type Sharing, sharingOf } from "./sharing.ts";
 import { mismatch, type Params, parseTag, pathOf, type Template } from "../template.ts";
-import { hashOf, selectedHash, variantOf } from "./variant.ts";
+import { hashOf, hideIgnoredQuery, selectedHash, variantOf } from "./variant.ts";
 
 /** Why a request passes the cache by. */
 export interface Bypass {
@@ -17,12 +19,73 @@ export interface Bypass {
   readonly isPersonal?: boolean;
 }
 
-/**
- * Where a request's response is kept.
- *
- * @throws KitError `CACHE_KEY_INCOMPLETE` outside production, where the route's params do not fit
- */
-export function placeOf(
+/** How many places one `cache()` remembers. */
+const REMEMBERED = 2000;
+
+/** Finds the places of one `cache()`'s requests. */
+export class Places {
+  readonly #context: Context;
+  readonly #template: Template;
+  readonly #plan: CachePlan;
+  /** What a place is made of is mostly what it was made of before; to make it anew costs as much as Express. */
+  readonly #known = new LRUCache<string, Place>({ max: REMEMBERED });
+
+  constructor(context: Context, template: Template, plan: CachePlan) {
+    this.#context = context;
+    this.#template = template;
+    this.#plan = plan;
+  }
+
+  /**
+   * Where a request's response is kept.
+   *
+   * @throws KitError `CACHE_KEY_INCOMPLETE` outside production, where the route's params do not fit
+   */
+  of(request: KnownRequest): Place | Bypass {
+    const plan = this.#plan;
+    hideIgnoredQuery(request, plan);
+    const sharing = hasBody(request) ? undefined : sharingOf(request, plan);
+    const ingredients =
+      sharing && ingredientsOf(request, plan, this.#context.config.trust, sharing);
+    let place = ingredients === undefined ? undefined : this.#known.get(ingredients);
+    if (place === undefined) {
+      const made = placeOf(this.#context, this.#template, plan, request);
+      if ("bypass" in made) return made;
+      place = made;
+      if (ingredients !== undefined) this.#known.set(ingredients, place);
+    }
+    if (plan.life !== undefined) return place;
+    const { hash } = place;
+    return { ...place, select: (vary) => selectedHash(request.headers, hash, vary) };
+  }
+}
+
+/** All that a place is made of, in one text; undefined where that is more than texts. */
+function ingredientsOf(
+  request: KnownRequest,
+  { host, vary, tags }: CachePlan,
+  trust: Trust,
+  sharing: Sharing,
+): string | undefined {
+  if ("bypass" in sharing || typeof tags === "function") return undefined;
+  // Each with its length, so that no value can pose as two.
+  const origin = host ? requestOrigin(request, trust) : "";
+  const { variant } = sharing;
+  let text = `${originalUrl(request)} ${origin.length} ${origin} ${variant.length} ${variant}`;
+  const { params } = request;
+  for (const name in params) {
+    const value = params[name];
+    if (typeof value !== "string") return undefined;
+    text += ` ${name} ${value.length} ${value}`;
+  }
+  for (const name of vary) {
+    const value = String(request.headers[name] ?? "");
+    text += ` ${value.length} ${value}`;
+  }
+  return text;
+}
+
+function placeOf(
   { config, keys }: Context,
   template: Template,
   plan: CachePlan,
@@ -58,9 +121,6 @@ export function placeOf(
     hash,
     variantKey: keys.cacheVariant(resource, hash),
     isPlain: plan.isPlain,
-    ...(plan.life === undefined && {
-      select: (vary: readonly string[]) => selectedHash(request.headers, hash, vary),
-    }),
   };
 }
 

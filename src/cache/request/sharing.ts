@@ -34,8 +34,9 @@ const IDENTITY = [
 
 /** What makes a request personal, if anything does. */
 function personal(request: KnownRequest, { ignoreCookies }: CachePlan): string | undefined {
-  const field = IDENTITY.find((name) => request.headers[name] !== undefined);
-  if (field !== undefined) return field === "x-api-key" ? "api-key" : field;
+  for (const name of IDENTITY) {
+    if (request.headers[name] !== undefined) return name === "x-api-key" ? "api-key" : name;
+  }
   if ((request.socket as { authorized?: boolean } | undefined)?.authorized === true) {
     return "client-certificate";
   }
@@ -59,9 +60,12 @@ function userOf(request: KnownRequest): string | undefined {
   return ids.find((id) => id !== undefined) ?? idText(user);
 }
 
+const PUBLIC: Sharing = { variant: "public" };
+const ANONYMOUS: Sharing = { variant: "anonymous" };
+
 /** Whether, and with whom, this request shares. */
 export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {
-  if (plan.scope === "public") return { variant: "public" };
+  if (plan.scope === "public") return PUBLIC;
   if (typeof plan.scope === "function") {
     const group: unknown = plan.scope(request as unknown as Request);
     return typeof group === "string" && group !== ""
@@ -71,5 +75,5 @@ export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {
   const user = plan.scope === "user" ? userOf(request) : undefined;
   if (user !== undefined && user !== "") return { variant: `user=${user}`, user };
   const reason = personal(request, plan);
-  return reason === undefined ? { variant: "anonymous" } : { bypass: reason, isPersonal: true };
+  return reason === undefined ? ANONYMOUS : { bypass: reason, isPersonal: true };
 }

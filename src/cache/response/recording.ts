@@ -1,28 +1,15 @@
 /** Watches a handler's answer, and says what became of it: a product to be kept, or why there is none. */
-import { createHash } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Product } from "../coalescing.ts";
 import type { Terms, Verdict } from "../http/storage.ts";
-import type { CachePlan } from "../options.ts";
 import type { Entry, Fields } from "../store/entry.ts";
-import type { Place } from "../store/place.ts";
 import { capture, type CaptureListener, type FirstOutput, type Progress } from "./capture.ts";
 import { askToValidate, hideConditions } from "./conditions.ts";
+import { type Assignment, assemble, spent, updated, withDate, withEtag } from "./product.ts";
 import { answerWith, resetHeader, setCacheStatus } from "./reply.ts";
 import { type SessionWatch, watchSession } from "./session-watch.ts";
-import { type Judged, ownFields, refusalOf, varyOf } from "./storable.ts";
+import { type Judged, ownFields, refusalOf } from "./storable.ts";
 import { termsOf } from "./terms.ts";
-
-/** What a handler's answer is recorded for. */
-export interface Assignment {
-  readonly plan: CachePlan;
-  readonly place: Place;
-  readonly versions: readonly string[];
-  /** Why the handler is asked, as Cache-Status says it (RFC 9211, section 2.2). */
-  readonly forwarded: string;
-  /** What is stored, and no longer good enough by itself. */
-  readonly previous?: { readonly entry: Entry; readonly coversError: boolean } | undefined;
-}
 
 /** What became of it. Exactly one is told, once. */
 export interface Outcome {
@@ -38,26 +25,12 @@ export interface Outcome {
 /** RFC 5861, section 4. */
 const ERRORS = new Set([500, 502, 503, 504]);
 
-/** RFC 9111, section 3.2: what of a 304 would contradict the stored body. */
-const OF_THE_BODY = ["content-encoding", "content-length", "content-range", "content-type"];
-
 /** For scopes under which a handler may use the session. */
 const UNWATCHED: SessionWatch = {
   wasTouched: () => false,
   below: (call) => call(),
   stop: () => {},
 };
-
-/** A handler that sends no ETag gets one from us, for the requests that its entry will answer. */
-function withEtag(fields: Fields, body: Buffer): Fields {
-  if (fields["etag"] !== undefined) return fields;
-  const digest = createHash("sha256").update(body).digest("base64url").slice(0, 27);
-  return { ...fields, etag: `"${digest}"` };
-}
-
-function withDate(fields: Fields, at: number): Fields {
-  return fields["date"] === undefined ? { ...fields, date: new Date(at).toUTCString() } : fields;
-}
 
 /** A status and the fields beside it. */
 interface Head {
@@ -272,42 +245,4 @@ class Recorder implements CaptureListener {
     resetHeader(this.#response, this.#baseline);
     answerWith(this.#request, this.#response, entry, cacheStatus);
   }
-}
-
-/** RFC 9111, section 3.2: what is stored, with what a 304 says anew. */
-function updated(stored: Fields, said: Fields, at: number): Fields {
-  const { date: _then, ...kept } = stored;
-  for (const name of OF_THE_BODY) delete said[name];
-  return withDate({ ...kept, ...said }, at);
-}
-
-/** What may not be stored any longer has been confirmed for this request alone. */
-function spent(at: number): Terms {
-  return { bornAt: at, freshUntil: at, stale: 0, staleIfError: 0, isStrict: true, keep: 0 };
-}
-
-function assemble(
-  { plan, place, versions }: Assignment,
-  now: Judged,
-  terms: Terms,
-  { fields, body, isValidatable }: { fields: Fields; body: Buffer; isValidatable: boolean },
-): Product {
-  const { bornAt, freshUntil, stale, staleIfError, isStrict, keep } = terms;
-  const vary = plan.life === undefined ? varyOf(now) : [];
-  const entry: Entry = {
-    versions,
-    hash: vary.length > 0 ? place.select!(vary) : place.hash,
-    status: now.status,
-    fields,
-    bornAt,
-    storedAt: Date.now(),
-    freshUntil,
-    stale,
-    staleIfError,
-    ...(isStrict && { isStrict }),
-    ...(isValidatable && plan.life === undefined && { isValidatable }),
-    body,
-  };
-  const ttl = Math.max(1, freshUntil - Date.now()) + keep;
-  return { entry, ttl, vary: vary.length > 0 ? vary : undefined };
 }

@@ -64,8 +64,12 @@ export function answerWith(
     response.end();
     return;
   }
-  if (status !== 204) response.setHeader("Content-Length", String(body.length));
-  response.end(request.method === "HEAD" ? undefined : body);
+  if (request.method !== "HEAD") {
+    response.end(body); // Node counts it.
+    return;
+  }
+  if (status !== 204) response.setHeader("Content-Length", body.length);
+  response.end();
 }
 
 function isConditional({ headers }: IncomingMessage): boolean {

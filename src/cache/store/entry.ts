@@ -47,18 +47,22 @@ export function encodeEntry(entry: Entry, encoding: Encoding, head = "{"): Buffe
   ]);
 }
 
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
+
 /** Reads an entry; undefined for bytes that are none. */
 export function decodeEntry(bytes: Buffer): Entry | undefined {
   const end = bytes.indexOf(10);
   if (end < 0) return undefined;
   try {
-    const head = JSON.parse(bytes.toString("utf8", 0, end)) as Omit<Entry, "body"> & {
+    // Fields that are not ASCII are not stored, so nothing in this line is.
+    const entry = JSON.parse(bytes.toString("latin1", 0, end)) as Mutable<Entry> & {
       encoding?: string;
     };
-    if (typeof head.status !== "number" || !Array.isArray(head.versions)) return undefined;
+    if (typeof entry.status !== "number" || !Array.isArray(entry.versions)) return undefined;
     const rest = bytes.subarray(end + 1);
-    const body = head.encoding === "base64" ? Buffer.from(rest.toString("latin1"), "base64") : rest;
-    return { ...head, body };
+    entry.body =
+      entry.encoding === "base64" ? Buffer.from(rest.toString("latin1"), "base64") : rest;
+    return entry;
   } catch {
     return undefined;
   }

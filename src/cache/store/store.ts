@@ -18,7 +18,7 @@ import {
 /** How long a version that nothing was stored under yet is kept: a handler may render for as long. */
 const RENDERING = 60_000;
 
-/** How many variants a process remembers the Vary of. */
+/** Of how many variants a process remembers where they stand. */
 const HINTS = 10_000;
 
 /** What a lookup found. */
@@ -53,35 +53,73 @@ export class CacheStore {
   readonly #connection: Connection;
   readonly #keys: Keys;
   /** The Vary of variants that were found, so that the next lookup asks for all at once. */
-  readonly #hints = new LRUCache<string, readonly string[]>({ max: HINTS });
+  readonly #vary = new LRUCache<string, readonly string[]>({ max: HINTS });
+  /** Variants beside which the resource's own key held another one's entry. */
+  readonly #apart = new LRUCache<string, true>({ max: HINTS });
 
   constructor({ connection, keys }: Pick<Context, "connection" | "keys">) {
     this.#connection = connection;
     this.#keys = keys;
   }
 
-  async find(place: Place): Promise<Found> {
+  find(place: Place): Promise<Found> {
     const { versionKeys, variantKey, select } = place;
-    const hint = select && this.#hints.get(variantKey);
-    const guess = hint && select(hint);
-    const asked = [...versionKeys, variantKey];
+    const vary = select && this.#vary.get(variantKey);
+    const guess = vary && select(vary);
+    const asked = [...versionKeys];
+    // Most entries stand in the resource's own key; the variant's is asked only where it does not.
+    const isApart = !place.isPlain || this.#apart.has(variantKey);
+    if (isApart) asked.push(variantKey);
     if (guess !== undefined) asked.push(this.#keyOf(place, guess));
-    const values = await this.#connection.mgetBytes(asked);
-    const versions = versionKeys.map((_key, index) => versionOf(values[index]));
+    return this.#read(asked).then((values) => {
+      const first = values[versionKeys.length];
+      const found = this.#first(place, values, isApart ? first : undefined);
+      if (found.isTaken && !isApart) return this.#findApart(place);
+      return found.entry?.vary === undefined
+        ? found
+        : this.#second(place, found, guess === undefined ? undefined : [guess, values.at(-1)!]);
+    });
+  }
+
+  /** One key is mostly all that there is to read. */
+  #read(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    if (keys.length > 1) return this.#connection.mgetBytes(keys);
+    return this.#connection.getBytes(keys[0]!).then((value) => [value]);
+  }
+
+  #findApart(place: Place): Promise<Found> {
+    this.#apart.set(place.variantKey, true);
+    return this.find(place);
+  }
+
+  #first(
+    place: Place,
+    values: readonly (Buffer | null)[],
+    apart: Buffer | null | undefined,
+  ): Found {
+    const versions = place.versionKeys.map((_key, index) => versionOf(values[index]));
     const own = place.isPlain ? read(values[0]) : undefined;
-    const isOwn = own?.hash === place.hash;
-    const isTaken = own !== undefined && !isOwn && isInUse(own, versions);
-    const first = isOwn ? own : read(values[versionKeys.length], place.hash);
-    const found = judge(versions, first, isTaken);
-    const vary = found.entry?.vary;
-    if (vary === undefined) return found;
-    if (select === undefined) return judge(versions, undefined, isTaken);
-    this.#hints.set(variantKey, vary);
-    const hash = select(vary);
-    const second =
-      hash === guess ? values.at(-1) : await this.#connection.getBytes(this.#keyOf(place, hash));
-    const selected = judge(versions, read(second, hash), isTaken);
-    return { ...selected, vary, isVaryMiss: selected.entry === undefined };
+    if (own?.hash === place.hash) return judge(versions, own, false);
+    const isTaken = own !== undefined && isInUse(own, versions);
+    return judge(versions, read(apart, place.hash), isTaken);
+  }
+
+  /** The stored variant that the request's fields select. */
+  async #second(
+    place: Place,
+    { versions, isTaken, entry }: Found,
+    guessed: readonly [hash: string, value: Buffer | null] | undefined,
+  ): Promise<Found> {
+    if (place.select === undefined) return judge(versions, undefined, isTaken);
+    const vary = entry!.vary!;
+    this.#vary.set(place.variantKey, vary);
+    const hash = place.select(vary);
+    const value =
+      hash === guessed?.[0]
+        ? guessed[1]
+        : await this.#connection.getBytes(this.#keyOf(place, hash));
+    const found = judge(versions, read(value, hash), isTaken);
+    return { ...found, vary, isVaryMiss: found.entry === undefined };
   }
 
   /** The place's versions, made where they are missing. */

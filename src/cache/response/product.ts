@@ -1,0 +1,72 @@
+/** What is kept of an answer: its own fields, its body, and the terms on which it is stored. */
+import { createHash } from "node:crypto";
+import type { Product } from "../coalescing.ts";
+import type { Terms } from "../http/storage.ts";
+import type { CachePlan } from "../options.ts";
+import type { Entry, Fields } from "../store/entry.ts";
+import type { Place } from "../store/place.ts";
+import { type Judged, varyOf } from "./storable.ts";
+
+/** What a handler's answer is recorded for. */
+export interface Assignment {
+  readonly plan: CachePlan;
+  readonly place: Place;
+  readonly versions: readonly string[];
+  /** Why the handler is asked, as Cache-Status says it (RFC 9211, section 2.2). */
+  readonly forwarded: string;
+  /** What is stored, and no longer good enough by itself. */
+  readonly previous?: { readonly entry: Entry; readonly coversError: boolean } | undefined;
+}
+
+/** RFC 9111, section 3.2: what of a 304 would contradict the stored body. */
+const OF_THE_BODY = ["content-encoding", "content-length", "content-range", "content-type"];
+
+/** A handler that sends no ETag gets one from us, for the requests that its entry will answer. */
+export function withEtag(fields: Fields, body: Buffer): Fields {
+  if (fields["etag"] !== undefined) return fields;
+  const digest = createHash("sha256").update(body).digest("base64url").slice(0, 27);
+  return { ...fields, etag: `"${digest}"` };
+}
+
+export function withDate(fields: Fields, at: number): Fields {
+  return fields["date"] === undefined ? { ...fields, date: new Date(at).toUTCString() } : fields;
+}
+
+/** RFC 9111, section 3.2: what is stored, with what a 304 says anew. */
+export function updated(stored: Fields, said: Fields, at: number): Fields {
+  const { date: _then, ...kept } = stored;
+  for (const name of OF_THE_BODY) delete said[name];
+  return withDate({ ...kept, ...said }, at);
+}
+
+/** What may not be stored any longer has been confirmed for this request alone. */
+export function spent(at: number): Terms {
+  return { bornAt: at, freshUntil: at, stale: 0, staleIfError: 0, isStrict: true, keep: 0 };
+}
+
+/** Puts a product together. */
+export function assemble(
+  { plan, place, versions }: Assignment,
+  now: Judged,
+  terms: Terms,
+  { fields, body, isValidatable }: { fields: Fields; body: Buffer; isValidatable: boolean },
+): Product {
+  const { bornAt, freshUntil, stale, staleIfError, isStrict, keep } = terms;
+  const vary = plan.life === undefined ? varyOf(now) : [];
+  const entry: Entry = {
+    versions,
+    hash: vary.length > 0 ? place.select!(vary) : place.hash,
+    status: now.status,
+    fields,
+    bornAt,
+    storedAt: Date.now(),
+    freshUntil,
+    stale,
+    staleIfError,
+    ...(isStrict && { isStrict }),
+    ...(isValidatable && plan.life === undefined && { isValidatable }),
+    body,
+  };
+  const ttl = Math.max(1, freshUntil - Date.now()) + keep;
+  return { entry, ttl, vary: vary.length > 0 ? vary : undefined };
+}
