@@ -195,14 +195,17 @@ export class Coalescing {
     return {
       versions,
       keep: async ({ entry, ttl, vary }) => {
-        this.#passing.delete(place.variantKey);
-        flight?.end({ entry, vary });
-        const { isTaken } = found;
+        // RFC 9111, section 4: what has to be validated before each use answers one request.
+        const isShared = entry.freshUntil > Date.now();
+        const outcome: Outcome = isShared ? { entry, vary } : "refused";
+        if (isShared) this.#passing.delete(place.variantKey);
+        else this.#passing.set(place.variantKey, true);
+        flight?.end(outcome);
         try {
-          return await this.#store.keep({ place, entry, ttl, vary, isTaken });
+          return await this.#store.keep({ place, entry, ttl, vary, found });
         } finally {
           // Whoever finds the lock free must find the entry, too.
-          end({ entry, vary }, 0);
+          end(outcome, isShared ? 0 : NOTE);
         }
       },
       refuse: () => {

@@ -30,15 +30,14 @@ export class Flights {
     const forget = (): void => {
       if (this.#underWay.get(id) === flight) this.#underWay.delete(id);
     };
-    const timer = setTimeout(forget, age).unref();
-    const flight: Flight = {
-      outcome,
-      end: (how) => {
-        clearTimeout(timer);
-        forget();
-        settle(how);
-      },
+    const end = (how: Outcome): void => {
+      clearTimeout(timer);
+      forget();
+      settle(how);
     };
+    // Whoever waits by then begins anew, as they do in other processes once the lock has ended.
+    const timer = setTimeout(end, age, "abandoned" satisfies Outcome).unref();
+    const flight: Flight = { outcome, end };
     this.#underWay.set(id, flight);
     return flight;
   }

@@ -6,6 +6,7 @@ import type { Engine } from "./engine.ts";
 import { type Judgement, judgeFreshness } from "./freshness.ts";
 import { type Demands, demandsOf } from "./http/directives.ts";
 import type { CachePlan } from "./options.ts";
+import { watchHead } from "./response/head.ts";
 import { type Outcome, record } from "./response/recording.ts";
 import { answerWith, hitStatus, setCacheStatus } from "./response/reply.ts";
 import { afterAnswer, canLiveTwice } from "./response/second-life.ts";
@@ -124,8 +125,12 @@ export class Serving {
   async #make(looked: Looked): Promise<void> {
     const { request, response, place, demands, next } = looked;
     const { teller } = this.#engine;
-    if (demands?.onlyIfCached) return answerNotCached(response);
+    if (demands?.onlyIfCached) {
+      teller.tell(place.template, "miss", "only-if-cached");
+      return answerNotCached(response);
+    }
     if (request.method === "HEAD" || demands?.noStore) {
+      if (this.#plan.life === undefined && !demands?.noStore) this.#watchHead(looked);
       setCacheStatus(response, `fwd=${reasonOf(looked)}`);
       teller.tell(place.template, "miss");
       return next();
@@ -142,11 +147,35 @@ export class Serving {
     answerWith(request, response, turn.followed, `fwd=${reasonOf(looked)}; collapsed`);
   }
 
-  #turnFor({ response, place, found, judgement }: Looked): Promise<Turn> {
+  #watchHead({ request, response, place, found }: Looked): void {
+    const { entry, versions } = found;
+    if (entry === undefined) return;
+    const { store, report, expire } = this.#engine;
+    const previous = { entry, coversError: false };
+    const assignment = {
+      plan: this.#plan,
+      place,
+      versions: versions.map(String),
+      forwarded: "stale",
+      previous,
+    };
+    const told = report("storing a response");
+    watchHead(request, response, assignment, {
+      confirmed: ({ entry: made, ttl, vary }) => {
+        store.keep({ place, found, entry: made, ttl, vary }).catch(told);
+      },
+      outdated: () => {
+        expire(place.versionKeys[0]!).catch(told);
+      },
+    });
+  }
+
+  #turnFor({ response, place, found, demands }: Looked): Promise<Turn> {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     // Who will not have what is stored will not have what others began to make before, either.
-    const collapse = judgement?.isUnwanted ? undefined : this.#plan.collapse;
+    const isPicky = demands?.noCache === true || demands?.maxAge !== undefined;
+    const collapse = isPicky ? undefined : this.#plan.collapse;
     return this.#engine.coalescing.take({ place, found, collapse, gone: gone.signal });
   }
 
@@ -197,14 +226,13 @@ export class Serving {
 
 /** Why a handler is asked (RFC 9211, section 2.2). */
 function reasonOf({ found, judgement }: Looked): string {
-  if (judgement?.isUnwanted) return "request";
+  if (judgement?.isUnwanted && judgement.ttl > 0) return "request";
   if (found.entry !== undefined) return "stale";
   return found.isVaryMiss ? "vary-miss" : "miss";
 }
 
 /** RFC 9111, section 5.2.1.7. */
 function answerNotCached(response: ServerResponse): void {
-  setCacheStatus(response, "fwd=miss; fwd-status=504; detail=only-if-cached");
   response.statusCode = 504;
   response.end();
 }

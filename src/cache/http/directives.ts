@@ -5,18 +5,26 @@ export type Directives = ReadonlyMap<string, string | undefined>;
 
 const NONE: Directives = new Map();
 
-/** A name, and perhaps an argument: a token, or a quoted string in which a comma is no end. */
-const DIRECTIVE = /([^\s,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s,]*)))?/g;
+/** What stands between commas; in a quoted string, a comma is no end. */
+const PART = /(?:"(?:[^"\\]|\\.)*"?|[^,"])+/g;
+const DIRECTIVE = /^\s*([^\s=]+)\s*(?:=\s*(.*?))?\s*$/s;
 
 /** Reads a field; of a directive that is there twice, the first counts (section 4.2.1). */
 export function directivesOf(value: number | string | readonly string[] | undefined): Directives {
   if (value === undefined) return NONE;
   const found = new Map<string, string | undefined>();
-  for (const [, name, quoted, token] of [value].flat().join(",").matchAll(DIRECTIVE)) {
-    const key = name!.toLowerCase();
-    if (!found.has(key)) found.set(key, quoted?.replace(/\\(.)/g, "$1") ?? token);
+  for (const [part] of [value].flat().join(",").matchAll(PART)) {
+    const [, name, argument] = DIRECTIVE.exec(part) ?? [];
+    const key = name?.toLowerCase();
+    if (key !== undefined && !found.has(key)) found.set(key, argument && unquoted(argument));
   }
   return found;
+}
+
+/** Section 5.2: an argument may be a token or a quoted string, whichever was asked for. */
+function unquoted(argument: string): string {
+  const [, text] = /^"((?:[^"\\]|\\.)*)"$/s.exec(argument) ?? [];
+  return text === undefined ? argument : text.replace(/\\(.)/g, "$1");
 }
 
 /** Section 1.2.2: what is too large to be told stands for this. */

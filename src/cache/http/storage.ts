@@ -94,8 +94,7 @@ function refusalOf({ request, status }: Exchange, directives: Directives): strin
 function birthOf({ fields, askedAt, answeredAt }: Exchange): number {
   const date = parseDate(fields["date"]) ?? answeredAt;
   const [age] = tokensOf(fields["age"]).map(secondsOf);
-  const corrected = age === undefined ? answeredAt : askedAt - age * 1000;
-  return Math.min(date, corrected, answeredAt);
+  return Math.min(date, askedAt - (age ?? 0) * 1000); // The handler's time counts, too.
 }
 
 /** Section 4.2.1, and 4.2.2 where nothing is explicit; undefined where there is neither. */

@@ -39,11 +39,6 @@ export function updated(stored: Fields, said: Fields, at: number): Fields {
   return withDate({ ...kept, ...said }, at);
 }
 
-/** What may not be stored any longer has been confirmed for this request alone. */
-export function spent(at: number): Terms {
-  return { bornAt: at, freshUntil: at, stale: 0, staleIfError: 0, isStrict: true, keep: 0 };
-}
-
 /** Puts a product together. */
 export function assemble(
   { plan, place, versions }: Assignment,

@@ -5,7 +5,7 @@ import type { Terms, Verdict } from "../http/storage.ts";
 import type { Entry, Fields } from "../store/entry.ts";
 import { capture, type CaptureListener, type FirstOutput, type Progress } from "./capture.ts";
 import { askToValidate, hideConditions } from "./conditions.ts";
-import { type Assignment, assemble, spent, updated, withDate, withEtag } from "./product.ts";
+import { type Assignment, assemble, updated, withDate, withEtag } from "./product.ts";
 import { answerWith, resetHeader, setCacheStatus } from "./reply.ts";
 import { type SessionWatch, watchSession } from "./session-watch.ts";
 import { type Judged, ownFields, refusalOf } from "./storable.ts";
@@ -211,25 +211,33 @@ class Recorder implements CaptureListener {
   }
 
   /** The handler says that what is stored still holds (RFC 9111, section 4.3.4). */
-  #confirm(fields: OutgoingHttpHeaders): void {
+  #confirm(said: OutgoingHttpHeaders): void {
     const { previous, plan, forwarded } = this.#assignment;
     const { entry } = previous!;
+    const fields = updated(entry.fields, ownFields(said, this.#baseline), this.#answeredAt);
     const judged: Judged = {
       status: entry.status,
-      fields: updated(entry.fields, ownFields(fields, this.#baseline), this.#answeredAt),
+      fields,
       baseline: {},
       vary: plan.vary,
       isOrigin: true,
       takesNotFound: true,
     };
-    const verdict = this.#termsOf(judged);
-    const product = assemble(
-      this.#assignment,
-      judged,
-      "refusal" in verdict ? spent(this.#answeredAt) : verdict,
-      { fields: judged.fields as Fields, body: entry.body, isValidatable: true },
-    );
-    this.#answer(product.entry, `fwd=${forwarded}; fwd-status=304; stored`);
+    const verdict = this.#termsOf({ ...judged, fields: { ...fields, age: said["age"] } });
+    const refusal = isAnothers(said["etag"], entry.fields["etag"])
+      ? "another-etag"
+      : "refusal" in verdict
+        ? verdict.refusal
+        : undefined;
+    const status = `fwd=${forwarded}; fwd-status=304`;
+    const { body } = entry;
+    if (refusal !== undefined) {
+      this.#answer(entry, `${status}; detail=${refusal}`, said["set-cookie"]);
+      return this.#tell(() => this.#outcome.refused(refusal));
+    }
+    const how = { fields, body, isValidatable: true };
+    const product = assemble(this.#assignment, judged, verdict as Terms, how);
+    this.#answer(product.entry, `${status}; stored`, said["set-cookie"]);
     this.#tell(() => this.#outcome.stored(product, "validated"));
   }
 
@@ -240,9 +248,19 @@ class Recorder implements CaptureListener {
   }
 
   /** In the handler's place. */
-  #answer(entry: Entry, cacheStatus: string): void {
+  #answer(entry: Entry, cacheStatus: string, cookies?: OutgoingHttpHeaders["set-cookie"]): void {
     this.#session.stop();
-    resetHeader(this.#response, this.#baseline);
+    resetHeader(this.#response, this.#baseline, entry.body);
+    // They are the asker's own, and are not stored.
+    if (cookies !== undefined) this.#response.setHeader("Set-Cookie", cookies);
     answerWith(this.#request, this.#response, entry, cacheStatus);
   }
+}
+
+/** RFC 9111, section 4.3.4: a 304 whose strong validator is another one speaks of something else. */
+function isAnothers(
+  said: OutgoingHttpHeaders["etag"],
+  stored: Fields[string] | undefined,
+): boolean {
+  return said !== undefined && !String(said).startsWith("W/") && String(said) !== String(stored);
 }

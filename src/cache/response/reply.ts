@@ -1,6 +1,6 @@
 /** Answers a request from a stored entry. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import fresh from "fresh";
+import { isNotModified } from "../http/conditional.ts";
 import type { Entry } from "../store/entry.ts";
 import { tokensOf } from "../http/tokens.ts";
 
@@ -15,7 +15,7 @@ export function setCacheStatus(response: ServerResponse, status: string): void {
     response.setHeader("Cache-Status", `${NAME}; ${status}`);
     return;
   }
-  const others = tokensOf(present).filter((item) => !item.startsWith(NAME));
+  const others = tokensOf(present).filter((item) => item.split(";", 1)[0]!.trim() !== NAME);
   response.setHeader("Cache-Status", [...others, `${NAME}; ${status}`].join(", "));
 }
 
@@ -30,9 +30,15 @@ function writeField(response: ServerResponse, name: string, value: string | stri
   response.setHeader(name, [...present, ...added].join(", "));
 }
 
-/** Gives a response the fields back that it had. */
-export function resetHeader(response: ServerResponse, fields: OutgoingHttpHeaders): void {
+/** Gives a response the fields back that it had, and the length of another body. */
+export function resetHeader(
+  response: ServerResponse,
+  fields: OutgoingHttpHeaders,
+  { length }: Buffer,
+): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name);
+  // Node counts no body of a response whose length was taken off.
+  response.setHeader("Content-Length", length);
   for (const [name, value] of Object.entries(fields)) {
     if (value !== undefined) response.setHeader(name, value);
   }
@@ -51,16 +57,16 @@ export function answerWith(
   cacheStatus: string,
 ): void {
   const { fields, status, body } = entry;
-  const isNotModified =
-    status < 300 && isConditional(request) && fresh(request.headers, validators(entry));
+  const hasIt = status < 300 && isNotModified(request.headers, fields);
   for (const name in fields) {
-    if (isNotModified && name.startsWith("content-") && name !== "content-location") continue;
+    if (hasIt && name.startsWith("content-") && name !== "content-location") continue;
     writeField(response, name, fields[name]!);
   }
   response.setHeader("Age", String(Math.max(0, Math.floor((Date.now() - entry.bornAt) / 1000))));
   setCacheStatus(response, cacheStatus);
-  response.statusCode = isNotModified ? 304 : status;
-  if (isNotModified) {
+  response.statusCode = hasIt ? 304 : status;
+  if (hasIt) {
+    response.removeHeader("Content-Length");
     response.end();
     return;
   }
@@ -70,12 +76,4 @@ export function answerWith(
   }
   if (status !== 204) response.setHeader("Content-Length", body.length);
   response.end();
-}
-
-function isConditional({ headers }: IncomingMessage): boolean {
-  return headers["if-none-match"] !== undefined || headers["if-modified-since"] !== undefined;
-}
-
-function validators({ fields }: Entry): Record<string, string | string[] | undefined> {
-  return { etag: fields["etag"], "last-modified": fields["last-modified"] };
 }

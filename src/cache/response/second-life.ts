@@ -39,7 +39,22 @@ function renew(request: IncomingMessage, response: ServerResponse): void {
   Object.defineProperties(response, Object.getOwnPropertyDescriptors(fresh));
   // The first answer's session is saved; this one has no client whose session it could be.
   Reflect.deleteProperty(request, SESSION_STATE);
-  const nobody = new Writable({ write: (_chunk, _encoding, done) => done() });
+  // Nobody passes `drain` on to the response, so nothing may ever have to wait for it.
+  const highWaterMark = Number.MAX_SAFE_INTEGER;
+  const nobody = new Writable({ highWaterMark, write: (_chunk, _encoding, done) => done() });
   response.assignSocket(nobody as unknown as Socket);
   response.once("finish", () => nobody.destroy());
+  request.socket = deadEndOf(request.socket, () => nobody.destroy());
+}
+
+/**
+ * The client's connection as it looks, but for its end: whoever breaks this answer off, as Express's final
+ * handler does after an error, must not break off what the client asks for meanwhile.
+ */
+function deadEndOf(socket: Socket, end: () => void): Socket {
+  const dead = Object.create(socket) as Socket;
+  for (const name of ["destroy", "destroySoon", "resetAndDestroy", "end"]) {
+    Object.defineProperty(dead, name, { value: () => (end(), dead) });
+  }
+  return dead;
 }

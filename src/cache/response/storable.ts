@@ -65,7 +65,7 @@ export function varyOf({ fields, baseline, vary }: Judged): string[] {
 
 /** Hop-by-hop (RFC 9110, section 7.6.1), or made anew for every response. */
 const NOT_STORED =
-  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|age|set-cookie|cache-status|retry-after|(x-)?ratelimit.*)$/;
+  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|age|set-cookie|(x-)?ratelimit.*)$/;
 
 /** List-valued fields to which a handler adds, so that only what it added is its own. */
 const LISTS = new Set(["vary", "link"]);

@@ -26,8 +26,8 @@ export interface Entry {
   /** Its ETag and Last-Modified are the handler's own: the handler can be asked whether they still hold. */
   readonly isValidatable?: true;
   /**
-   * Request fields that tell its stored variants apart (RFC 9111, section 4.1). The entry is then no
-   * response but says where to look.
+   * Request fields that tell stored variants apart (RFC 9111, section 4.1): there may be one that fits a
+   * request better. With the status 0 the entry says nothing but that.
    */
   readonly vary?: readonly string[];
   readonly body: Buffer;

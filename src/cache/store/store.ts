@@ -43,7 +43,8 @@ export interface Keeping {
   readonly entry: Entry;
   /** Milliseconds. */
   readonly ttl: number;
-  readonly isTaken: boolean;
+  /** What the lookup before it found. */
+  readonly found: Found;
   /** Request fields that the response varies on beside those of the place. */
   readonly vary: readonly string[] | undefined;
 }
@@ -119,7 +120,9 @@ export class CacheStore {
         ? guessed[1]
         : await this.#connection.getBytes(this.#keyOf(place, hash));
     const found = judge(versions, read(value, hash), isTaken);
-    return { ...found, vary, isVaryMiss: found.entry === undefined };
+    if (found.entry !== undefined) return { ...found, vary };
+    if (entry!.status === SIGNPOST) return { ...found, vary, isVaryMiss: true };
+    return { ...judge(versions, entry, isTaken), vary };
   }
 
   /** The place's versions, made where they are missing. */
@@ -134,19 +137,28 @@ export class CacheStore {
 
   /** Writes an entry; answers false where it was purged meanwhile. */
   async keep(keeping: Keeping): Promise<boolean> {
-    const { place, entry, vary } = keeping;
+    const { place, entry, vary, found } = keeping;
     const ttl = Math.ceil(keeping.ttl);
-    const puts = [this.#put(keeping, entry, ttl)];
-    if (vary !== undefined) puts.push(this.#put(keeping, signpostOf(entry, place.hash, vary), ttl));
+    const puts: Promise<boolean>[] = [];
+    if (vary !== undefined) {
+      puts.push(
+        this.#put(keeping, entry, ttl),
+        this.#put(keeping, signpostOf(entry, place.hash, vary), ttl),
+      );
+    } else {
+      // Stored variants stay what they are for requests that select one (RFC 9111, section 4.1).
+      const known = found.vary === undefined ? entry : { ...entry, vary: found.vary };
+      puts.push(this.#put(keeping, known, ttl));
+    }
     // A version that ended before its entries would only end them early.
     const extended = place.versionKeys.map((key) => this.#connection.run(extendScript, key, [ttl]));
     const [written] = await Promise.all([Promise.all(puts), Promise.all(extended)]);
     return written.every(Boolean);
   }
 
-  async #put({ place, isTaken }: Keeping, entry: Entry, ttl: number): Promise<boolean> {
+  async #put({ place, found }: Keeping, entry: Entry, ttl: number): Promise<boolean> {
     const encoding = this.#connection.isTextOnly() ? "text" : "bytes";
-    if (entry.hash === place.hash && place.isPlain && !isTaken) {
+    if (entry.hash === place.hash && place.isPlain && !found.isTaken) {
       const behind = encodeEntry(entry, encoding, ",");
       const args = [entry.versions[0]!, behind, ttl];
       return this.#connection.run(fillScript, place.versionKeys[0]!, args);
@@ -217,7 +229,10 @@ function isInUse(entry: Entry, versions: readonly (string | undefined)[]): boole
   return end > Date.now() && judge(versions, entry, false).entry !== undefined;
 }
 
+/** The status of what is no response. */
+const SIGNPOST = 0;
+
 /** Stands where a lookup begins, and says by which fields to go on. */
 function signpostOf(entry: Entry, hash: string, vary: readonly string[]): Entry {
-  return { ...entry, hash, vary, fields: {}, body: Buffer.alloc(0) };
+  return { ...entry, hash, vary, status: SIGNPOST, fields: {}, body: Buffer.alloc(0) };
 }
