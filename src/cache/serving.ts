@@ -150,7 +150,7 @@ export class Serving {
   #watchHead({ request, response, place, found }: Looked): void {
     const { entry, versions } = found;
     if (entry === undefined) return;
-    const { store, report, expire } = this.#engine;
+    const engine = this.#engine;
     const previous = { entry, coversError: false };
     const assignment = {
       plan: this.#plan,
@@ -159,13 +159,13 @@ export class Serving {
       forwarded: "stale",
       previous,
     };
-    const told = report("storing a response");
+    const told = engine.report("storing a response");
     watchHead(request, response, assignment, {
       confirmed: ({ entry: made, ttl, vary }) => {
-        store.keep({ place, found, entry: made, ttl, vary }).catch(told);
+        engine.store.keep({ place, found, entry: made, ttl, vary }).catch(told);
       },
       outdated: () => {
-        expire(place.versionKeys[0]!).catch(told);
+        engine.expire(place.versionKeys[0]!).catch(told);
       },
     });
   }

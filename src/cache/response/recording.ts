@@ -262,5 +262,5 @@ function isAnothers(
   said: OutgoingHttpHeaders["etag"],
   stored: Fields[string] | undefined,
 ): boolean {
-  return said !== undefined && !String(said).startsWith("W/") && String(said) !== String(stored);
+  return said !== undefined && !said.startsWith("W/") && said !== stored;
 }
