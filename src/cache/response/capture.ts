@@ -3,6 +3,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { types } from "node:util";
 import onHeaders from "on-headers";
 import { isHeaderSent } from "../../held-response.ts";
+import { fieldsOf } from "./write-head.ts";
 
 /** How much of a body has passed. */
 export interface Progress {
@@ -104,21 +105,6 @@ function watchFields(response: ServerResponse, told: () => void): void {
       return result;
     }) as never;
   }
-}
-
-/** The fields among the arguments of `writeHead`. */
-function fieldsOf(args: readonly unknown[]): OutgoingHttpHeaders {
-  const given = args.slice(1).find((argument) => typeof argument === "object" && argument !== null);
-  if (given === undefined) return {};
-  const pairs = Array.isArray(given) ? pairsOf(given) : Object.entries(given);
-  return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value]));
-}
-
-function pairsOf(list: readonly unknown[]): [string, string][] {
-  if (Array.isArray(list[0])) return list as [string, string][];
-  return list.flatMap((name, at) =>
-    at % 2 === 0 ? [[name, list[at + 1]] as [string, string]] : [],
-  );
 }
 
 /** `write` and `end` for a handler whose answer was taken out of the way. */
