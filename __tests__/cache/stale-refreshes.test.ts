@@ -35,13 +35,7 @@ async function start(
 
 /** Answers that nobody else may be given. */
 const REFUSED: readonly (readonly [string, Answer])[] = [
-  [
-    "500",
-    (response) => {
-      response.statusCode = 500;
-      response.end("not for others");
-    },
-  ],
+  ["500", (response) => response.writeHead(500).end("not for others")],
   [
     "503 in pieces",
     (response) => {

@@ -150,6 +150,13 @@ describe("docs/operations.md", () => {
     expect(output).toMatch(/^ +1 \S+ express-redis-kit$/m);
   });
 
+  it("Does the server end the kit's connections under load?", async () => {
+    const [output] = await cook("Does the server end the kit's connections under load?");
+    expect(output).toContain("pubsub 33554432 8388608 60");
+    const limits = await redis.client.config("GET", "client-output-buffer-limit");
+    expect(String(limits)).toContain("pubsub 0 0 0");
+  });
+
   it("Which commands are slow?", async () => {
     await redis.client.config("SET", "slowlog-log-slower-than", "0");
     await redis.client.get("cache:slow");

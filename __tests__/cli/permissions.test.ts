@@ -4,9 +4,9 @@ import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { startRestEmulator } from "../support/rest-emulator.ts";
 import { visit } from "./visit.ts";
 
-const KEYS = ["~ratelimit:*", "~session:*", "~user:*:sessions", "~cache:*"];
+const KEYS = ["~ratelimit:*", "~session:*", "~user:*:sessions", "~cache:*", "&cache:*"];
 const COMMANDS =
-  "+get +mget +set +del +pttl +pexpire +incr +decr +sadd +srem +smembers +sismember +scard +scan +evalsha +eval +time +ping +info +client|setname";
+  "+get +getrange +mget +set +setrange +del +pttl +pexpire +incr +decr +sadd +srem +smembers +sismember +scard +scan +evalsha +eval +time +ping +info +publish +subscribe +unsubscribe +client|setname";
 
 async function withUser(...rights: string[]): Promise<{ redis: RedisServer; url: string }> {
   const redis = await startRedis({ tcp: true });
@@ -60,6 +60,31 @@ describe.each([
     expect(finding.fix).toContain("ACL SETUSER app ~shop:cache:*");
   });
 
+  it("names the missing channels, and the line that mends it does", async () => {
+    // A namespace whose name is what a refusal is told by.
+    const keys = KEYS.map((pattern) => `${pattern[0]}channel:${pattern.slice(1)}`).slice(0, 4);
+    const { url, redis } = await withUser(...keys, ...COMMANDS.split(" "), ...more);
+    const look = async () =>
+      (await visit({ REDIS_URL: url }, { options: { namespace: "channel" } })).find("permissions");
+    const finding = await look();
+    expect(finding).toMatchObject({
+      level: "failure",
+      data: { method, commands: [], patterns: [], channels: ["channel:cache:*"] },
+    });
+    const [line] = /ACL SETUSER [^(]+/.exec(finding.fix!)!;
+    expect(line.trim()).toBe("ACL SETUSER app &channel:cache:*");
+    await redis.client.call(...(line.trim().split(" ") as [string]));
+    expect((await look()).level).toBe("ok");
+  });
+
+  it("notes what goes without the right to listen", async () => {
+    const rights = [...COMMANDS.split(" "), ...more, "-subscribe", "-unsubscribe"];
+    const { url } = await withUser(...KEYS, ...rights);
+    const finding = (await visit({ REDIS_URL: url })).find("permissions");
+    expect(finding).toMatchObject({ level: "note", data: { method, untried: [] } });
+    expect(finding.detail).toContain("but SUBSCRIBE, UNSUBSCRIBE: cache({ memory }) keeps nothing");
+  });
+
   it("cannot tell the rest for a user with no more rights than the kit needs", async () => {
     const { url, redis } = await withUser(...KEYS, ...COMMANDS.split(" "), ...more);
     await redis.client.set("cache:brand:456", "x", "PX", 60_000);
@@ -89,6 +114,19 @@ describe("rights", () => {
       expect(report.find(id)).toMatchObject({ level: "note", data: { cannotTell: true } });
     }
     expect(report.find("permissions").data["commands"]).toEqual(["INFO", "PING"]);
+  });
+
+  it("does not try to listen where that would be the connection's last command", async () => {
+    const redis = await startRedis({
+      args: ["--rename-command", "HELLO", "", "--rename-command", "ACL", ""],
+    });
+    const report = await visit({ REDIS_URL: redis.url });
+    expect(report.find("permissions")).toMatchObject({
+      level: "note",
+      data: { method: "trying", untried: ["SUBSCRIBE", "UNSUBSCRIBE"] },
+    });
+    expect(await redis.client.info("commandstats")).not.toMatch(/subscribe/);
+    expect(report.find("keys").level).toBe("ok");
   });
 
   it("tries every command over REST", async () => {

@@ -74,6 +74,7 @@ describe("secrets", () => {
             "on",
             `>${hidden}`,
             "~*",
+            "&*",
             "+@all",
           );
           const url = `redis://ada:${encodeURIComponent(hidden)}@127.0.0.1:${redis.port}`;

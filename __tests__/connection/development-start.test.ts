@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { openWatched } from "../support/connections.ts";
+import { listen } from "../support/listening.ts";
 import { makeKit, createLog, type Log } from "../support/kit.ts";
 import { freePort, startRedis, until } from "../support/redis-server.ts";
 
@@ -165,5 +166,43 @@ describe("whether values are carried as text", () => {
     expect(fallbacks).toHaveLength(1);
     expect(connection.state().kind).toBe("memory");
     expect(connection.isTextOnly()).toBe(isTextOnly);
+  });
+});
+
+describe("messages that are listened to before it is decided", () => {
+  it("come in memory where memory takes over, and not to who has left", async () => {
+    const redis = `redis://127.0.0.1:${await freePort()}`;
+    const { connection } = openWatched({ redis }, BARE);
+    const [stayer, leaver] = [listen(connection), listen(connection)];
+    leaver.leave();
+    await connection.push!.publish("news", "1");
+    expect(connection.state().kind).toBe("memory");
+    const late = listen(connection);
+    await connection.push!.publish("news", "2");
+    stayer.leave();
+    await connection.push!.publish("news", "3");
+    expect(stayer.told).toEqual(["subscribed", ">1", ">2"]);
+    expect(late.told).toEqual(["subscribed", ">2", ">3"]);
+    expect(leaver.told).toEqual([]);
+  });
+
+  it("come from Redis where it answers", async () => {
+    const server = await startRedis({ tcp: true });
+    const { connection } = openWatched({ redis: server.url }, BARE);
+    const listening = listen(connection);
+    await until(listening.isSubscribed, "it is subscribed");
+    expect(await server.client.publish("news", "1")).toBe(1);
+    await until(() => listening.messages().length === 1, "it is heard");
+    await server.stop();
+    await until(() => !listening.isSubscribed(), "the loss is told");
+  });
+
+  it("are none where the address is that of REST, in memory too", async () => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const { connection } = openWatched({ redis: { url, token: "t" } }, BARE);
+    expect(connection.push).toBeUndefined();
+    await connection.set("k", "v", { ttl: 60_000 });
+    expect(connection.state().kind).toBe("memory");
+    expect(connection.push).toBeUndefined();
   });
 });

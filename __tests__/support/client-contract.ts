@@ -122,6 +122,10 @@ export function declareSubset(make: () => Promise<Connection> | Connection): voi
     expect(connection.state().state).toBe("ready");
   });
 
+  it("pushes no messages: what subscribes would be the application's client", () => {
+    expect(connection.push).toBeUndefined();
+  });
+
   it("is ready, pings, and takes nothing after its close", async () => {
     await connection.ready();
     await connection.ping();

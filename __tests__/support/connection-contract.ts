@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import type { Connection } from "../../src/connection/port.ts";
 import { declareBytes } from "./bytes-contract.ts";
 import { rejection } from "./connections.ts";
+import { declarePush } from "./push-contract.ts";
 import { until } from "./redis-server.ts";
 import { addMember } from "./scripts.ts";
 
@@ -93,6 +94,10 @@ export function declareContract(make: () => Promise<Connection> | Connection): v
 
   describe("bytes", () => {
     declareBytes(() => connection);
+  });
+
+  describe("messages", () => {
+    declarePush(() => connection);
   });
 
   describe("del and pexpire", () => {

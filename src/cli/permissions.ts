@@ -7,7 +7,13 @@ import { ask, PATIENCE, serverWords } from "./ask.ts";
 import { COMMANDS_USED, type UsedCommand } from "./commands-used.ts";
 
 /** What stands in the way. */
-export type Verdict = "allowed" | "no command" | "no key" | "unknown command" | "untried";
+export type Verdict =
+  | "allowed"
+  | "no command"
+  | "no key"
+  | "no channel"
+  | "unknown command"
+  | "untried";
 
 /** One right that the kit needs. */
 export interface Need {
@@ -44,6 +50,8 @@ function verdictOf(words: string): Verdict {
   if (/unknown (sub)?command|not found|not available|not supported/i.test(words)) {
     return "unknown command";
   }
+  // What is denied stands behind its name, which may hold any word.
+  if (/\bchannels?\b[^']*$/i.test(words)) return "no channel";
   if (/no permissions? to access|\bkeys?\b.*(used as arguments|permission)/i.test(words))
     return "no key";
   return /NOPERM|no permission/i.test(words) ? "no command" : "allowed";
@@ -76,9 +84,16 @@ export async function askAll(
   return needs.map((need, index) => ({ ...need, verdict: verdicts[index] ?? "untried" }));
 }
 
+/** Asks the server that holds a key. */
+async function speaksResp3(channel: Channel, key: string): Promise<boolean> {
+  const { reply } = await ask<readonly unknown[]>(channel, ["HELLO"], { key });
+  return reply?.[reply.indexOf("proto") + 1] === 3;
+}
+
 async function tried(channel: Channel, need: Need): Promise<Verdict> {
   const key = need.kind?.example(PROBE);
   try {
+    if (need.command.needsResp3 && !(await speaksResp3(channel, key!))) return "untried";
     await channel.send(written(need), { within: PATIENCE, ...(key !== undefined && { key }) });
     return "allowed";
   } catch (error) {

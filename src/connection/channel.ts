@@ -1,5 +1,5 @@
 /** What a deployment must offer, so that the port can be made of it. */
-import type { ConnectionState } from "./port.ts";
+import type { ConnectionState, Push } from "./port.ts";
 import type { Script } from "./script.ts";
 
 /** What a command is made of. Numbers are whole, as all of Redis's are here. */
@@ -45,6 +45,7 @@ export interface Channel extends Sender {
   readonly isSharded: boolean;
   /** What is no text is wrapped in text on its way, or refused (binary.ts). */
   readonly isTextOnly: boolean;
+  readonly push: Push | undefined;
   /** A script's text and SHA as this deployment runs it. */
   textOf(script: Script<unknown>): { readonly lua: string; readonly sha: string };
   /** Resolves once commands can be answered; rejects with the diagnosis. */

@@ -76,6 +76,7 @@ export function portOver(channel: Channel): Connection {
     scan: (prefix) => scan(channel, prefix),
     run,
     isTextOnly: () => channel.isTextOnly,
+    push: channel.push,
     ping: async () => void (await channel.send(["PING"])),
     ready: () => channel.ready(),
     close: () => channel.close(),

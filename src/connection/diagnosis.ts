@@ -138,11 +138,23 @@ export function neverLeft({ message }: Error): boolean {
   return /Stream isn't writeable|Connection is already/.test(message);
 }
 
-/** The connection went while a command was on its way. */
-export function connectionLost(attempt: Attempt, what: string, error: Error): KitError {
+/**
+ * The connection went while a command was on its way.
+ *
+ * @param isListening messages were listened to on it
+ */
+export function connectionLost(
+  attempt: Attempt,
+  what: string,
+  error: Error,
+  isListening: boolean,
+): KitError {
+  const fix = "The kit reconnects by itself; what may have run is not sent again.";
   return new KitError("REDIS_UNAVAILABLE", {
     message: `The connection to ${attempt.target} was lost during ${what}.`,
-    fix: "The kit reconnects by itself; what may have run is not sent again.",
+    fix: isListening
+      ? `${fix} If that recurs under load, raise the server's client-output-buffer-limit for pubsub, which counts for a connection that listens.`
+      : fix,
     status: 503,
     retryAfter: 1,
     outcome: neverLeft(error) ? "notSent" : "maybeExecuted",
@@ -186,6 +198,16 @@ export function commandFailed(name: string, error: unknown): KitError {
       )
         ? "notSent"
         : "maybeExecuted",
+  });
+}
+
+/** The server answers commands, and does not push messages. */
+export function pushRefused({ target }: Attempt, why: string): KitError {
+  return new KitError("REDIS_PUSH_UNAVAILABLE", {
+    message: `Redis at ${target} pushes no messages to this connection (${why.slice(0, 200)}).`,
+    fix: why.startsWith("NOPERM")
+      ? "Give the ACL user the channels and commands that the README lists."
+      : "Use Redis 6 or later, with SUBSCRIBE and HELLO; all else works without.",
   });
 }
 

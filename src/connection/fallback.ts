@@ -45,6 +45,19 @@ export function withMemoryFallback(
     run: (script, key, args) => via((to) => to.run(script, key, args)),
     // Known before the decision, and right after either: memory takes text as well as bytes.
     isTextOnly: () => primary.isTextOnly(),
+    push: primary.push && {
+      publish: (channel, message) => via((to) => to.push!.publish(channel, message)),
+      subscribe: (channel, listener) => {
+        if (chosen) return chosen.push!.subscribe(channel, listener);
+        let isOver = false;
+        let leave = (): void => void (isOver = true);
+        const listen = (to: Connection): void => {
+          if (!isOver) leave = to.push!.subscribe(channel, listener);
+        };
+        void decision.then(listen);
+        return () => leave();
+      },
+    },
     ping: () => via((to) => to.ping()),
     ready: () => via((to) => to.ready()),
     close: () => (chosen ?? primary).close(),

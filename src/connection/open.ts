@@ -19,8 +19,10 @@ import {
   tlsPlan,
   unixDestination,
 } from "./tcp/destination.ts";
-import { type Link, type LinkPlan, openLink } from "./tcp/link.ts";
+import type { Link, LinkPlan } from "./tcp/link.ts";
 import type { NodesPlan } from "./tcp/nodes.ts";
+import { pushOver } from "./tcp/push.ts";
+import { openLink } from "./tcp/redis-link.ts";
 import { createMasterFinder } from "./tcp/sentinel.ts";
 
 /** What {@link openConnection} reports beside a connection's own events. */
@@ -61,6 +63,7 @@ export function openChannel(config: Config, events: ConnectionEvents): Channel {
     masters: () => channel.masters(),
     isSharded: channel.isSharded,
     isTextOnly: channel.isTextOnly,
+    push: channel.push,
     textOf: (script) => channel.textOf(script),
     ready: () => channel.ready(),
     state: () => channel.state(),
@@ -98,6 +101,7 @@ function channelTo(
           planTo(target, () => unixDestination(config, target)),
           events,
         ),
+        events,
       );
     case "standalone":
       return channelOver(
@@ -105,12 +109,13 @@ function channelTo(
           planTo(target, () => tcpDestination(config, target, target)),
           events,
         ),
+        events,
       );
     case "sentinel": {
       const findMaster = masterFinder(config, target);
       const destination = async () => tcpDestination(config, target, await findMaster());
       const plan = { ...planTo(target, destination), mustBeMaster: true };
-      return channelOver(openLink(plan, events));
+      return channelOver(openLink(plan, events), events);
     }
     case "cluster": {
       const { deadline, connectDeadline } = config;
@@ -151,13 +156,18 @@ function restPlan(
 }
 
 /** A link is a channel to a deployment of one server. */
-function channelOver(link: Link): Channel {
+function channelOver(link: Link, events: ConnectionEvents): Channel {
   return {
     send: (command, options) => link.send(command, options),
     deadline: () => link.deadline(),
     masters: async () => [link],
     isSharded: false,
     isTextOnly: false,
+    push: pushOver({
+      publish: (channel, message) => link.send(["PUBLISH", channel, message]),
+      subscribe: (channel, hearer) => link.subscribe(channel, hearer),
+      report: (error) => events.error(error),
+    }),
     textOf: (script) => script,
     ready: () => link.ready(),
     close: () => link.close(),

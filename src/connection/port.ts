@@ -36,6 +36,43 @@ export interface ConnectionState {
   readonly unguaranteed: readonly Guarantee[];
 }
 
+/** Told of the messages of one channel. None of these may throw. */
+export interface PushListener {
+  message(text: string): void;
+  /** From now on every message comes, until {@link interrupted}. */
+  subscribed(): void;
+  /**
+   * Messages may have been missed. Told at once when the socket is lost, closed for idleness or for good,
+   * when the server stops answering or is found to be a replica now, and when it refuses to push; once
+   * until the next {@link subscribed}. A message that was under way may still come after it.
+   */
+  interrupted(): void;
+}
+
+/**
+ * Messages to all processes, on the connection itself: no second socket, and no command where nobody
+ * listens.
+ *
+ * They are told as they are read, while the promise of an answer settles in a microtask. So whoever awaits
+ * an answer has been told of every message that came before it, and perhaps of some that came after. On a
+ * Cluster that holds for answers of the node that is listened to alone; a message that comes there by the
+ * bus late may be told twice after a move, and one that the bus drops is missed without a word.
+ *
+ * A socket that died in silence is noticed by the next command, as always: until then nothing is told.
+ */
+export interface Push {
+  /**
+   * Resolves once Redis has taken it; whoever listens here gets it too. Messages of one process to one
+   * channel arrive in order, except that on a Cluster those around the loss of a node may not.
+   */
+  publish(channel: string, message: string): Promise<void>;
+  /**
+   * Listens, over all reconnections, until the answer is called. The listener may be told something before
+   * this returns. It keeps no connection from going idle, and wakes none: the next command does.
+   */
+  subscribe(channel: string, listener: PushListener): () => void;
+}
+
 /**
  * Plain commands by their Redis names, and scripts. Every call rejects with a {@link KitError}:
  * `REDIS_TIMEOUT`, `REDIS_UNAVAILABLE`, `REDIS_COMMAND_FAILED` or `KIT_CLOSED`.
@@ -74,6 +111,8 @@ export interface Connection {
    * connection; true only where text would do on whatever stands behind it.
    */
   isTextOnly(): boolean;
+  /** Undefined where there is none: over REST, and on a client that the application brought. */
+  readonly push: Push | undefined;
   ping(): Promise<void>;
   /** Resolves once commands can be answered; rejects with the diagnosis. */
   ready(): Promise<void>;

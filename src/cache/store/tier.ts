@@ -45,14 +45,6 @@ interface Kept {
   readonly until: number;
 }
 
-interface Push {
-  publish(channel: string, message: string): Promise<void>;
-  subscribe(
-    channel: string,
-    listener: { message(text: string): void; subscribed(): void; interrupted(): void },
-  ): () => void;
-}
-
 /** Bytes of bodies that one tier holds, whatever the number of its entries. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
@@ -140,9 +132,20 @@ function selectedKey(variantKey: string, hash: string): string {
   return `${variantKey} ${hash}`;
 }
 
+/** The keys that a message names; of one that is none of ours, everything is taken to be meant. */
+function keysIn(message: string): readonly string[] {
+  try {
+    const dropped: unknown = JSON.parse(message);
+    if (Array.isArray(dropped)) return dropped.map(String);
+  } catch {
+    // As below.
+  }
+  return [EVERYTHING];
+}
+
 /** Makes a kit's tiers. */
 export function createTiers({ connection, keys, notices }: Context): Tiers {
-  const { push } = connection as { push?: Push };
+  const { push } = connection;
   const opened: MemoryTier[] = [];
   let isListening = false;
   const told = (dropped: readonly string[]): void => {
@@ -170,7 +173,7 @@ export function createTiers({ connection, keys, notices }: Context): Tiers {
       opened.push(tier);
       if (opened.length === 1) {
         push.subscribe(keys.cacheChannel, {
-          message: (text) => told(JSON.parse(text) as string[]),
+          message: (text) => told(keysIn(text)),
           subscribed: () => listen(true),
           interrupted: () => listen(false),
         });

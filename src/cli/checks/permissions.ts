@@ -44,14 +44,19 @@ function missing(judged: readonly Judged[], user: string, data: Finding["data"])
   const patterns = unique(
     judged.flatMap(({ verdict, kind }) => (verdict === "no key" && kind ? [kind.pattern] : [])),
   );
+  const channels = unique(
+    judged.flatMap(({ verdict, kind }) => (verdict === "no channel" && kind ? [kind.pattern] : [])),
+  );
   const unknown = names(judged.filter(({ verdict }) => verdict === "unknown command"));
   const rights = [
     ...patterns.map((pattern) => `~${pattern}`),
+    ...channels.map((pattern) => `&${pattern}`),
     ...commands.map((name) => `+${name.toLowerCase()}`),
   ];
   const lacks = [
     commands.length > 0 && `may not run ${commands.join(", ")}`,
     patterns.length > 0 && `may not use keys ${patterns.join(", ")}`,
+    channels.length > 0 && `may not use channels ${channels.join(", ")}`,
     unknown.length > 0 && `finds no ${unknown.join(", ")} on this server`,
   ].filter(Boolean);
   const fixes = [
@@ -63,8 +68,20 @@ function missing(judged: readonly Judged[], user: string, data: Finding["data"])
     detail: `The user '${user}' ${lacks.join(", and ")}.`,
     why: "What needs it fails with REDIS_COMMAND_FAILED at the first request that comes there, while the rest works.",
     fix: fixes.join(" "),
-    data: { ...data, commands, patterns, unknown },
+    data: { ...data, commands, patterns, channels, unknown },
   });
+}
+
+/** What the kit does without. A command that a server does not know is nothing that its user lacks. */
+function lacking(refused: readonly Judged[]): string {
+  const denied = refused.filter(({ verdict }) => verdict !== "unknown command");
+  const effects = unique(denied.map(({ command }) => command.optional!));
+  return effects
+    .map((effect) => {
+      const ofIt = names(denied.filter(({ command }) => command.optional === effect));
+      return `, but ${ofIt.join(", ")}: ${effect}`;
+    })
+    .join("");
 }
 
 /** Every right, on every server. */
@@ -77,16 +94,14 @@ export const permissions: Check = {
     const vital = refused.filter(({ command }) => command.optional === undefined);
     const untried = names(judged.filter(({ verdict }) => verdict === "untried"));
     const total = names(judged).length;
-    const data = { user, method, commands: [], patterns: [], unknown: [], untried };
+    const data = { user, method, commands: [], patterns: [], channels: [], unknown: [], untried };
     if (vital.length > 0) return missing(vital, user, data);
     if (untried.length > 0) {
       const detail = `the user '${user}' may run what could be tried; cannot tell: ${untried.join(", ")}`;
       return note(PERMISSIONS, detail, data);
     }
     const detail = `the user '${user}' may run all ${plural(total, "command")} of the kit on its keys`;
-    const lesser = refused.find(({ verdict }) => verdict === "no command");
-    if (lesser === undefined) return ok(PERMISSIONS, detail, data);
-    const { name, optional } = lesser.command;
-    return note(PERMISSIONS, `${detail}, but ${name}: ${optional}`, data);
+    const lesser = lacking(refused);
+    return lesser === "" ? ok(PERMISSIONS, detail, data) : note(PERMISSIONS, detail + lesser, data);
   },
 };

@@ -37,7 +37,7 @@ function isAboutConnecting({ error }: Obstacle): boolean {
   return error.code === "REDIS_UNAVAILABLE";
 }
 
-class ClientChannel implements Omit<Channel, "isSharded" | "isTextOnly"> {
+class ClientChannel implements Omit<Channel, "isSharded" | "isTextOnly" | "push"> {
   readonly #wire: Wire;
   readonly #plan: ClientChannelPlan;
   readonly #events: ConnectionEvents;
@@ -242,6 +242,8 @@ export function createClientChannel(
     masters: () => channel.masters(),
     isSharded: plan.isSharded,
     isTextOnly: plan.isTextOnly,
+    // What subscribes on somebody else's socket would change what its owner may do with it.
+    push: undefined,
     textOf: (script) => channel.textOf(script),
     ready: () => channel.ready(),
     close: () => channel.close(),

@@ -1,5 +1,6 @@
 /** The port over this process's memory: the development default, and what limits count on while Redis is away. */
 import { bytesOf, createDatabase, type MemoryDatabase } from "./database.ts";
+import { createMemoryPush } from "./push.ts";
 import { kitClosed } from "../diagnosis.ts";
 import type { Connection, ConnectionState } from "../port.ts";
 
@@ -10,6 +11,14 @@ export interface MemoryOptions {
   /** The clock, in milliseconds. Default: `Date.now`. */
   now?: () => number;
 }
+
+const STATE: Omit<ConnectionState, "state"> = {
+  kind: "memory",
+  target: "memory",
+  tls: false,
+  problem: undefined,
+  unguaranteed: [],
+};
 
 /** Redis hands out bytes, not references. */
 function copyOf(bytes: Buffer | undefined): Buffer | null {
@@ -24,19 +33,12 @@ export function createMemory(options: MemoryOptions = {}): Connection {
     if (closed) throw kitClosed();
     return entries;
   };
+  const push = createMemoryPush(open);
 
   async function* scan(prefix: string): AsyncIterable<string[]> {
     const keys = [...open().keys()].filter((key) => key.startsWith(prefix));
     if (keys.length > 0) yield keys;
   }
-  const state = (): ConnectionState => ({
-    kind: "memory",
-    state: closed ? "closed" : "ready",
-    target: "memory",
-    tls: false,
-    problem: undefined,
-    unguaranteed: [],
-  });
   return {
     get: async (key) => open().get(key) ?? null,
     getBytes: async (key) => copyOf(open().getBytes(key)),
@@ -68,12 +70,14 @@ export function createMemory(options: MemoryOptions = {}): Connection {
     scan,
     run: async (script, key, args) => script.run(open(), key, args),
     isTextOnly: () => false,
+    push,
     ping: async () => void open(),
     ready: async () => void open(),
     close: async () => {
       closed = true;
       entries.clear();
+      push.close();
     },
-    state,
+    state: () => ({ ...STATE, state: closed ? "closed" : "ready" }),
   };
 }

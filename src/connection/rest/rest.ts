@@ -62,6 +62,7 @@ function socketsOf(plan: RestPlan, { host, port }: Origin): Sockets {
 class RestChannel implements Channel {
   readonly isSharded = false;
   readonly isTextOnly = true;
+  readonly push: undefined = undefined;
   readonly #plan: RestPlan;
   readonly #health: Health;
   readonly #breaker: Breaker;

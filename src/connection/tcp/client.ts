@@ -36,16 +36,23 @@ export interface ClientEvents {
 export interface Client {
   readonly redis: Redis;
   attempt(): Attempt;
+  /** Whether ioredis would write a command now. */
+  isWritable(): boolean;
+  /** Whether the server took `HELLO 3`, which the handshake of each connection offers. */
+  speaksResp3(): boolean;
 }
 
 const OPTIONS = {
   lazyConnect: true,
+  // RESP3, for pushed messages beside commands; replies in the shapes of RESP2.
+  protocol: 3,
   replyMapping: "legacy",
   connectionName: "express-redis-kit",
   // At most once: nothing waits in a queue of ioredis's, nothing is sent again after a loss.
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
+  autoResubscribe: false,
   // So that a server which is back is found within half a second.
   retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times - 1, 3), 400),
 } as const;
@@ -107,5 +114,10 @@ export function createClient(
     if (phase === "greeting" && !isRefused) fail(new Error("Connection is closed."));
     events.closed();
   });
-  return { redis, attempt: () => attempt };
+  return {
+    redis,
+    attempt: () => attempt,
+    isWritable: () => redis.status === "ready" && redis.stream.writable,
+    speaksResp3: () => redis.condition?.protocol === 3,
+  };
 }

@@ -10,8 +10,10 @@ import type { KitError } from "../../errors.ts";
 import type { Channel, Command, SendOptions } from "../channel.ts";
 import { kitClosed, wordsOf } from "../diagnosis.ts";
 import type { ConnectionEvents } from "../port.ts";
+import { ClusterSubscriptions } from "./cluster-subscriptions.ts";
 import type { Link } from "./link.ts";
 import { Nodes, type NodesPlan } from "./nodes.ts";
+import { pushOver } from "./push.ts";
 import { readRedirection } from "./topology.ts";
 
 /** Milliseconds between two tries of a command that did not run, while a failover or a move is under way. */
@@ -121,22 +123,35 @@ class Journey {
 
 /** Opens a Cluster; it finds its nodes, connects, and follows failovers by itself. */
 export function openCluster(plan: NodesPlan, events: ConnectionEvents): Channel {
-  const nodes = new Nodes(plan, events);
+  const subscriptions = new ClusterSubscriptions(() => nodes.ownerOf(undefined));
+  const nodes: Nodes = new Nodes(plan, events, () => subscriptions.follow());
+  const send = (command: Command, options: SendOptions = {}): Promise<unknown> => {
+    if (nodes.isClosed() && options.within === undefined) return Promise.reject(kitClosed());
+    const slot = options.key === undefined ? undefined : calculateSlot(options.key);
+    const journey = new Journey(nodes, command, options, slot);
+    const link = nodes.ownerOf(slot);
+    if (!link?.isUp()) return journey.travel({ link: undefined, isAsking: false });
+    return link
+      .send(command, options)
+      .catch(async (error: KitError) => journey.travel(await journey.redirect(error, link)));
+  };
+  /** By one node, so that all messages of a channel come in one order; by any while that one is away. */
+  const publish = (channel: string, message: string): Promise<unknown> => {
+    const usual = nodes.ownerOf(calculateSlot(channel));
+    const isAway = usual?.state().state === "down" || usual?.patience() === 0;
+    return send(["PUBLISH", channel, message], isAway ? {} : { key: channel });
+  };
   return {
     deadline: () => nodes.budget(),
-    send: (command, options = {}) => {
-      if (nodes.isClosed() && options.within === undefined) return Promise.reject(kitClosed());
-      const slot = options.key === undefined ? undefined : calculateSlot(options.key);
-      const journey = new Journey(nodes, command, options, slot);
-      const link = nodes.ownerOf(slot);
-      if (!link?.isUp()) return journey.travel({ link: undefined, isAsking: false });
-      return link
-        .send(command, options)
-        .catch(async (error: KitError) => journey.travel(await journey.redirect(error, link)));
-    },
+    send,
     masters: () => nodes.masters(),
     isSharded: true,
     isTextOnly: false,
+    push: pushOver({
+      publish,
+      subscribe: (channel, hearer) => subscriptions.subscribe(channel, hearer),
+      report: (error) => events.error(error),
+    }),
     textOf: (script) => script,
     ready: () => nodes.ready(),
     close: () => nodes.close(),

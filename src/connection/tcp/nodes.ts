@@ -43,6 +43,7 @@ function shuffled<T>(items: Iterable<T>): T[] {
 export class Nodes {
   readonly #plan: NodesPlan;
   readonly #availability: Availability;
+  readonly #onChange: () => void;
   /** By address: the masters, and whom a redirection named. */
   readonly #nodes = new Map<string, Node>();
   #owners: (Node | undefined)[] = [];
@@ -58,8 +59,10 @@ export class Nodes {
   #pause = FIRST_PAUSE;
   #isClosed = false;
 
-  constructor(plan: NodesPlan, events: ConnectionEvents) {
+  /** `onChange` is told whenever one of them is up, or is not any more. */
+  constructor(plan: NodesPlan, events: ConnectionEvents, onChange: () => void) {
     this.#plan = plan;
+    this.#onChange = onChange;
     this.#availability = new Availability({ ...plan, attempt: () => plan.attempt }, events);
     this.refresh();
   }
@@ -164,6 +167,7 @@ export class Nodes {
   /** The Cluster is up while all its masters are; while one is not, its successor is looked for. */
   #judge(): void {
     if (this.#isClosed || this.#masters.length === 0) return;
+    this.#onChange();
     if (this.#masters.every(({ link }) => link.isUp() || link.state().state === "idle")) {
       this.#pause = FIRST_PAUSE;
       this.#availability.up();

@@ -70,7 +70,7 @@ export class WireCommand implements Timed {
   #refuse!: (error: Error) => void;
   /** What ioredis asks of a command. */
   readonly name: string;
-  readonly args: readonly never[] = NONE;
+  readonly args: readonly Part[] = NONE;
   readonly isTraced = true;
   readonly inTransaction = false;
 
@@ -129,6 +129,25 @@ export class WireCommand implements Timed {
     if (again === undefined) this.#refuse(this.#fate.explain(this, error));
     else this.#keep(again);
     this.#fate.settled();
+  }
+}
+
+/** SUBSCRIBE or UNSUBSCRIBE of one channel. Whoever sends it does so anew on another socket. */
+export class PushCommand extends WireCommand {
+  /** ioredis counts them: each is answered by a push of its own. */
+  override readonly args: readonly Part[];
+  readonly #onReply: () => void;
+
+  /** `onReply` is called as the answer is read, however late, and before whatever follows it. */
+  constructor(command: Command, deadline: number, fate: Fate, onReply: () => void) {
+    super(command, {}, deadline, true, fate);
+    this.args = command.slice(1);
+    this.#onReply = onReply;
+  }
+
+  override resolve(reply: unknown): void {
+    super.resolve(reply);
+    this.#onReply();
   }
 }
 
