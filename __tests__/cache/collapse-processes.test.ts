@@ -40,6 +40,7 @@ it("two processes with 50 requests each run the handler once in all", async () =
   for (const process of processes) process.answer("page");
   for (const reply of (await Promise.all(replies)).flat()) expect(textOf(reply)).toBe("page");
   expect(sum("called")).toBe(1);
+  expect(processes.flatMap((process) => process.warnings())).toEqual([]);
   await until(async () => (await lockKeys()).length === 0, "the lock is given back");
 });
 
@@ -113,4 +114,5 @@ it("cache.wrap calls its loader once for 50 callers in each of two processes", a
   for (const process of processes) process.answer("loaded");
   for (const value of (await Promise.all(values)).flat()) expect(value).toEqual({ text: "loaded" });
   expect(called()).toBe(1);
+  expect(processes.flatMap((process) => process.warnings())).toEqual([]);
 });

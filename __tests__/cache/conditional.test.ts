@@ -71,6 +71,7 @@ describe.each(SHELLS)("conditionals under $name", (shell) => {
         { "If-None-Match": `W/${etag}` },
         { "If-None-Match": `"a", ${etag}, "b"` },
         { "If-None-Match": "*" },
+        { "If-None-Match": etag!, "Cache-Control": "no-cache" }, // A ttl of ours hears no request.
         { "If-Modified-Since": "Fri, 02 Jan 2026 00:00:00 GMT" },
         { "If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT" },
       ]) {
@@ -88,7 +89,6 @@ describe.each(SHELLS)("conditionals under $name", (shell) => {
         { "If-Modified-Since": "nonsense" },
         { "If-None-Match": "" },
         { Range: "bytes=0-1" },
-        { "If-None-Match": etag!, "Cache-Control": "no-cache" },
       ]) {
         const reply = await ask(condition);
         expect([reply.status, String(reply.body)]).toEqual([200, "hello"]);

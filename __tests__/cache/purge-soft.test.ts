@@ -4,6 +4,7 @@ import { watchCache } from "../support/cache.ts";
 import { describeDeployments } from "../support/deployments.ts";
 import { serveHeld } from "../support/held-app.ts";
 import { makeKit } from "../support/kit.ts";
+import { moveDate } from "../support/moved-date.ts";
 import { textOf } from "../support/raw.ts";
 import { until } from "../support/redis-server.ts";
 import { startVersioned, versionOf } from "../support/versioned-app.ts";
@@ -82,6 +83,31 @@ describeBackends("cache.expire", (backend) => {
     app.answerAll("new");
     await until(async () => textOf(await app.ask()) === "new", "it is refreshed");
     expect(app.calls.length).toBeLessThanOrEqual(4);
+  });
+});
+
+describe("cache.expire by an instance whose clock is wrong", () => {
+  const date = moveDate();
+
+  describeBackends("on one whose clock is right", (backend) => {
+    it.each([
+      ["ahead", 60_000],
+      ["behind", -60_000],
+    ])("is seen at once: %s by a minute", async (_name, by) => {
+      const app = await startVersioned(backend.options(), [
+        { path: "/soft", template: "soft", options: { stale: "10m", ttl: "10m" } },
+        { path: "/hard", template: "hard", options: { ttl: "10m" } },
+      ]);
+      await app.warm("/soft");
+      await app.warm("/hard");
+      date.forward(by);
+      await app.kit.cache.expire("soft");
+      await app.kit.cache.expire("hard");
+      date.forward(-by);
+      await app.ask("/soft");
+      expect(app.log.outcomes()).toContain("stale");
+      expect(await app.isHit("/hard")).toBe(false);
+    });
   });
 });
 

@@ -74,8 +74,9 @@ describe.each(EXPRESSES)("purges under $name", ({ express }) => {
     );
 
     it("by a middleware lets a client read its own write, 200 of 200, on a second kit", async () => {
-      const reading = makeKit(backend.options());
-      const writing = backend.name === "redis" ? makeKit(backend.options()) : reading;
+      const patient = { ...backend.options(), deadline: "10s", connectDeadline: "10s" };
+      const reading = makeKit(patient);
+      const writing = backend.name === "redis" ? makeKit(patient) : reading;
       const store = createStore();
       const [readUrl, writeUrl] = [await start(reading, store), await start(writing, store)];
       const stale: number[] = [];

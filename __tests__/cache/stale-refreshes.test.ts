@@ -1,8 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import compression from "compression";
 import type { RequestHandler } from "express";
-import type { CacheOptions, Kit, KitOptions, Middleware } from "express-redis-kit";
-import { gunzipSync } from "node:zlib";
+import type { KitOptions } from "express-redis-kit";
 import { describeBackends } from "../support/backends.ts";
 import { watchCache } from "../support/cache.ts";
 import { type Answer, serveHeld } from "../support/held-app.ts";
@@ -10,28 +8,10 @@ import { makeKit } from "../support/kit.ts";
 import { moveDate } from "../support/moved-date.ts";
 import { textOf } from "../support/raw.ts";
 import { until } from "../support/redis-server.ts";
-import { EXPRESSES, SHELLS, type Shell } from "../support/shells.ts";
+import { EXPRESSES, SHELLS } from "../support/shells.ts";
+import { storePage } from "../support/stored-page.ts";
 
-const PATIENT: KitOptions = { deadline: "10s", connectDeadline: "10s", secret: "s" };
-
-/** An app whose page was stored with the text `old`; its handler is held from now on. */
-async function start(
-  options: KitOptions,
-  cacheOptions: CacheOptions = { ttl: "10s", stale: "60s" },
-  shell: Shell = SHELLS[0]!,
-  above: (kit: Kit) => readonly Middleware[] = () => [],
-) {
-  const kit = makeKit({ ...PATIENT, ...options });
-  await kit.ready();
-  const log = watchCache(kit);
-  const app = await serveHeld([...above(kit), kit.cache("page", cacheOptions)], shell.listener);
-  const first = app.ask();
-  await app.called(1);
-  app.answer(0, "old");
-  await first;
-  await log.settled(1);
-  return { kit, log, app };
-}
+const PATIENT: KitOptions = { deadline: "10s", connectDeadline: "10s" };
 
 /** Answers that nobody else may be given. */
 const REFUSED: readonly (readonly [string, Answer])[] = [
@@ -69,7 +49,7 @@ describe.each(SHELLS)("a refresh that brings nothing to store, under $name", (sh
     it.each(backend.name === "redis" ? REFUSED.slice(0, 1) : REFUSED)(
       "is seen by nobody: %s",
       async (_name, refused) => {
-        const { kit, app, log } = await start(backend.options(), { stale: "60s" }, shell);
+        const { kit, app, log } = await storePage(backend.options(), { shell });
         await kit.cache.expire("page");
         expect(textOf(await app.ask())).toBe("old");
         await app.called(2);
@@ -98,7 +78,10 @@ describe("a refresh that fails", () => {
   it.each(REFUSED.slice(0, 2))(
     "keeps the stale entry until its time is over: %s",
     async (_name, fails) => {
-      const { app, log } = await start({ redis: false });
+      const { app, log } = await storePage(
+        { redis: false },
+        { cache: { ttl: "10s", stale: "60s" } },
+      );
       date.forward(12_000);
       for (let round = 0; round < 3; round++) {
         expect(textOf(await app.ask())).toBe("old");
@@ -161,80 +144,9 @@ describe.each(EXPRESSES)("a refresh whose handler throws, under $name", ({ name 
   });
 });
 
-describe.each(EXPRESSES)(
-  "below session(), rateLimit() and compression(), under $name",
-  ({ name }) => {
-    const shell = SHELLS.find((one) => one.name === name)!;
-    const long = "a text that is long enough to be worth compressing. ".repeat(100);
-
-    describeBackends("a stale entry", (backend) => {
-      it("is served compressed, counted and without a session; its refresh counts for nobody", async () => {
-        const { kit, app, log } = await start(
-          backend.options(),
-          { stale: "60s" },
-          shell,
-          (made) => [
-            compression({ threshold: 0 }) as Middleware,
-            made.rateLimit({ limit: 1000, legacyHeaders: true }),
-            made.session(),
-          ],
-        );
-        await kit.cache.expire("page");
-        app.answerAll((response) => {
-          response.setHeader("Content-Type", "text/plain");
-          response.end(long);
-        });
-        const remaining: number[] = [];
-        const askZipped = async (): Promise<string> => {
-          const reply = await app.ask({ headers: { "Accept-Encoding": "gzip" } });
-          expect(reply.status).toBe(200);
-          expect(reply.headers["set-cookie"]).toBeUndefined();
-          expect(String(reply.headers["cache-status"]).split(",")).toHaveLength(1);
-          remaining.push(Number(reply.headers["x-ratelimit-remaining"]));
-          const isZipped = reply.headers["content-encoding"] === "gzip";
-          return (isZipped ? gunzipSync(reply.body) : reply.body).toString();
-        };
-        expect(await askZipped()).toBe("old");
-        await log.settled(2);
-        expect(await askZipped()).toBe(long);
-        expect(await askZipped()).toBe(long);
-        expect(remaining).toEqual([remaining[0]!, remaining[0]! - 1, remaining[0]! - 2]);
-        const plain = await app.ask();
-        expect([plain.headers["content-encoding"], textOf(plain)]).toEqual([undefined, long]);
-        expect(app.calls).toHaveLength(2);
-      });
-
-      it("is refreshed for all, though the handler looks at a session: then it is not stored", async () => {
-        const { kit, app, log } = await start(
-          backend.options(),
-          { stale: "60s" },
-          shell,
-          (made) => [made.session()],
-        );
-        await kit.cache.expire("page");
-        expect(textOf(await app.ask())).toBe("old");
-        await app.called(2);
-        app.answer(1, (response, request) => {
-          Object.assign((request as unknown as { session: object }).session, { views: 1 });
-          response.end("personal");
-        });
-        await log.settled(2);
-        expect(log.events.at(-1)).toMatchObject({ outcome: "refused" });
-        app.answerAll("new");
-        await until(async () => {
-          const reply = await app.ask();
-          expect(["old", "new"]).toContain(textOf(reply));
-          expect(reply.headers["set-cookie"]).toBeUndefined();
-          return textOf(reply) === "new";
-        }, "it is refreshed");
-      });
-    });
-  },
-);
-
 describeBackends("a client that has left", (backend) => {
   it("does not take the refresh with it that it began", async () => {
-    const { kit, app, log } = await start(backend.options(), { stale: "60s" });
+    const { kit, app, log } = await storePage(backend.options());
     await kit.cache.expire("page");
     // Its connection is closed as soon as it is answered.
     expect(textOf(await app.ask({ headers: { Connection: "close" } }))).toBe("old");
@@ -247,7 +159,7 @@ describeBackends("a client that has left", (backend) => {
   });
 
   it("a purge during a refresh wins over it", async () => {
-    const { kit, app, log } = await start(backend.options(), { stale: "60s" });
+    const { kit, app, log } = await storePage(backend.options());
     await kit.cache.expire("page");
     expect(textOf(await app.ask())).toBe("old");
     await app.called(2);

@@ -1,51 +1,27 @@
 import { describe, expect, it } from "@jest/globals";
-import type { CacheOptions, KitOptions } from "express-redis-kit";
+import type { KitOptions } from "express-redis-kit";
 import { describeBackends } from "../support/backends.ts";
-import { watchCache } from "../support/cache.ts";
 import { describeDeployments } from "../support/deployments.ts";
 import { serveHeld } from "../support/held-app.ts";
 import { makeKit } from "../support/kit.ts";
 import { moveDate } from "../support/moved-date.ts";
-import { type RawReply, textOf } from "../support/raw.ts";
+import { textOf } from "../support/raw.ts";
 import { until } from "../support/redis-server.ts";
-import { type Shell, SHELLS } from "../support/shells.ts";
+import { SHELLS } from "../support/shells.ts";
+import { cacheStatusOf, storePage } from "../support/stored-page.ts";
 
 const PATIENT: KitOptions = { deadline: "10s", connectDeadline: "10s" };
-const SHELL = SHELLS[0]!;
-
-const statusOf = ({ headers }: RawReply): string => String(headers["cache-status"]);
-
-/** An app whose page was stored with the text `old`; its handler is held from now on. */
-async function start(
-  options: KitOptions,
-  cacheOptions: CacheOptions = { stale: "5m" },
-  shell: Shell = SHELL,
-) {
-  const kit = makeKit({ ...PATIENT, ...options });
-  await kit.ready();
-  const log = watchCache(kit);
-  const app = await serveHeld([kit.cache("page", cacheOptions)], shell.listener);
-  const first = app.ask();
-  await app.called(1);
-  app.answer(0, (response) => {
-    response.setHeader("X-Version", "old");
-    response.end("old");
-  });
-  await first;
-  await log.settled(1);
-  return { kit, log, app };
-}
 
 describe.each(SHELLS)("a stale entry, under $name", (shell) => {
   describeBackends("cache()", (backend) => {
     it("is served at once to 100, while exactly one of them has it refreshed", async () => {
-      const { kit, log, app } = await start(backend.options(), { stale: "5m" }, shell);
+      const { kit, log, app } = await storePage(backend.options(), { shell });
       expect(await kit.cache.expire("page")).toBe(true);
       // The handler is held: whoever waited for it would not be answered.
       for (const reply of await app.askAll(100)) {
         expect([reply.status, textOf(reply)]).toEqual([200, "old"]);
         expect(reply.headers["x-version"]).toBe("old");
-        expect(statusOf(reply)).toMatch(/^express-redis-kit; hit; ttl=-?\d+$/);
+        expect(cacheStatusOf(reply)).toMatch(/^express-redis-kit; hit; ttl=-?\d+$/);
       }
       await app.called(2);
       expect(log.outcomes().filter((outcome) => outcome === "stale")).toHaveLength(100);
@@ -58,12 +34,12 @@ describe.each(SHELLS)("a stale entry, under $name", (shell) => {
       await log.settled(2);
       const next = await app.ask();
       expect([textOf(next), next.headers["x-version"]]).toEqual(["new", "new"]);
-      expect(statusOf(next)).toMatch(/^express-redis-kit; hit; ttl=\d+$/);
+      expect(cacheStatusOf(next)).toMatch(/^express-redis-kit; hit; ttl=\d+$/);
       expect(app.calls).toHaveLength(2);
     });
 
     it("is refreshed whatever the handler answers with, and only its client sees nothing of it", async () => {
-      const { kit, log, app } = await start(backend.options(), { stale: "5m" }, shell);
+      const { kit, log, app } = await storePage(backend.options(), { shell });
       const versions = [
         (text: string) => app.answer(app.calls.length - 1, text),
         (text: string) =>
@@ -92,7 +68,7 @@ describe.each(SHELLS)("a stale entry, under $name", (shell) => {
     });
 
     it("answers conditional requests and HEAD as a fresh one does", async () => {
-      const { kit, app } = await start(backend.options(), { stale: "5m" }, shell);
+      const { kit, app } = await storePage(backend.options(), { shell });
       const etag = (await app.ask()).headers.etag!;
       await kit.cache.expire("page");
       const conditional = await app.ask({ headers: { "If-None-Match": etag } });
@@ -108,7 +84,7 @@ describe.each(SHELLS)("a stale entry, under $name", (shell) => {
 
 describeDeployments("a stale entry of two instances", (options) => {
   it("is refreshed by one request in all", async () => {
-    const { kit, log, app } = await start(options());
+    const { kit, log, app } = await storePage(options());
     const other = makeKit({ ...PATIENT, ...options() });
     await other.ready();
     if ((options().redis as unknown) === false) {
@@ -117,7 +93,7 @@ describeDeployments("a stale entry of two instances", (options) => {
       return;
     }
     // One variant: both are asked under one name.
-    const second = await serveHeld([other.cache("page", { stale: "5m" })], SHELL.listener);
+    const second = await serveHeld([other.cache("page", { stale: "5m" })], SHELLS[0]!.listener);
     const headers = { Host: "one.test" };
     const warm = app.ask({ headers });
     await app.called(2);
@@ -143,12 +119,14 @@ describeBackends("the times of an entry", (backend) => {
   const date = moveDate();
 
   it("are fresh, then stale, then over", async () => {
-    const { app, log } = await start(backend.options(), { ttl: "10s", stale: "30s" });
+    const { app, log } = await storePage(backend.options(), {
+      cache: { ttl: "10s", stale: "30s" },
+    });
     date.forward(8000);
-    expect(statusOf(await app.ask())).toMatch(/; hit; ttl=\d/);
+    expect(cacheStatusOf(await app.ask())).toMatch(/; hit; ttl=\d/);
     date.forward(4000); // Past a ttl that is 10 % longer.
     const stale = await app.ask();
-    expect(statusOf(stale)).toMatch(/; hit; ttl=-[123]$/);
+    expect(cacheStatusOf(stale)).toMatch(/; hit; ttl=-[123]$/);
     expect(Number(stale.headers["age"])).toBeGreaterThanOrEqual(12);
     expect(textOf(stale)).toBe("old");
     await app.called(2);
@@ -160,11 +138,11 @@ describeBackends("the times of an entry", (backend) => {
     await app.called(3);
     app.answer(2, "newest");
     expect(textOf(await over)).toBe("newest");
-    expect(statusOf(await over)).toMatch(/^express-redis-kit; fwd=(miss|stale); stored$/);
+    expect(cacheStatusOf(await over)).toMatch(/^express-redis-kit; fwd=(miss|stale); stored$/);
   });
 
   it("without `stale` are fresh, then over", async () => {
-    const { app } = await start(backend.options(), { ttl: "10s" });
+    const { app } = await storePage(backend.options(), { cache: { ttl: "10s" } });
     date.forward(12_000);
     const over = app.ask();
     await app.called(2);
@@ -174,8 +152,8 @@ describeBackends("the times of an entry", (backend) => {
 
   it("are jittered by 10 % at most", async () => {
     for (let round = 0; round < 20; round++) {
-      const { app } = await start({ redis: false }, { ttl: "100s" });
-      const [, ttl] = /ttl=(\d+)/.exec(statusOf(await app.ask()))!;
+      const { app } = await storePage({ redis: false }, { cache: { ttl: "100s" } });
+      const [, ttl] = /ttl=(\d+)/.exec(cacheStatusOf(await app.ask()))!;
       expect(Number(ttl)).toBeGreaterThanOrEqual(89);
       expect(Number(ttl)).toBeLessThanOrEqual(110);
     }
@@ -184,8 +162,8 @@ describeBackends("the times of an entry", (backend) => {
 
 describeBackends("real time", (backend) => {
   it("makes an entry stale after its ttl", async () => {
-    const { app, log } = await start(backend.options(), { ttl: 300, stale: "60s" });
-    await until(async () => /ttl=-/.test(statusOf(await app.ask())), "it is stale");
+    const { app, log } = await storePage(backend.options(), { cache: { ttl: 300, stale: "60s" } });
+    await until(async () => /ttl=-/.test(cacheStatusOf(await app.ask())), "it is stale");
     await app.called(2);
     app.answer(1, "new");
     await log.settled(2);

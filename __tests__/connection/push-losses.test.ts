@@ -1,5 +1,5 @@
 /** What a listener is told when messages may be missed: at once, once, and again when all is well. */
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { openWatched, rejection } from "../support/connections.ts";
 import { listen, listenersAt } from "../support/listening.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
@@ -8,15 +8,20 @@ import { startProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 
 let server: RedisServer;
 let proxy: TcpProxy;
-const start = async (...args: string[]): Promise<void> => {
-  server = await startRedis({ tcp: true, args });
-  proxy = await startProxy({ port: server.port });
-};
-const through = () => `redis://127.0.0.1:${proxy.port}`;
-afterEach(async () => {
-  await proxy.stop();
-  await server.stop();
+beforeAll(async () => {
+  server = await startRedis({ tcp: true });
 });
+beforeEach(async () => {
+  await server.client.flushall();
+  proxy = await startProxy({ port: server.port });
+});
+afterEach(async () => {
+  server.kill("SIGCONT"); // Where a test failed half-way.
+  await proxy.stop();
+});
+afterAll(() => server.stop());
+
+const through = () => `redis://127.0.0.1:${proxy.port}`;
 
 /** Publishes past the kit until it is heard, and answers what was. */
 async function hears(listening: ReturnType<typeof listen>, text: string): Promise<string[]> {
@@ -26,8 +31,6 @@ async function hears(listening: ReturnType<typeof listen>, text: string): Promis
 }
 
 describe("a socket that is lost", () => {
-  beforeEach(() => start());
-
   it.each([
     ["killed by the server", () => server.client.call("CLIENT", "KILL", "TYPE", "pubsub")],
     ["ended", async () => proxy.cut("end")],
@@ -75,8 +78,6 @@ describe("a socket that is lost", () => {
 });
 
 describe("a server that does not answer", () => {
-  beforeEach(() => start());
-
   it("is told once a command has waited for it, and listened to again when it answers", async () => {
     const { connection } = openWatched({ redis: through(), deadline: 100 });
     const listening = listen(connection);
@@ -123,8 +124,6 @@ describe("a server that does not answer", () => {
 });
 
 describe("a connection that goes idle", () => {
-  beforeEach(() => start());
-
   it("is not kept by who listens, who is told, and listens again after the next command", async () => {
     const { connection, errors } = openWatched({ redis: through(), idleTimeout: 50 });
     const listening = listen(connection);
@@ -172,7 +171,10 @@ describe("a connection that goes idle", () => {
 });
 
 describe("a server that limits what it owes to who listens", () => {
-  beforeEach(() => start("--client-output-buffer-limit", "pubsub 1000000 0 0"));
+  const limit = (bytes: number) =>
+    server.client.config("SET", "client-output-buffer-limit", `pubsub ${bytes} 0 0`);
+  beforeEach(() => limit(1_000_000));
+  afterEach(() => limit(0));
 
   it("ends the connection over more, and the error says which limit it was", async () => {
     const { connection } = openWatched({ redis: server.url, deadline: 5000 });
@@ -192,22 +194,22 @@ describe("a server that limits what it owes to who listens", () => {
     });
     await until(listening.isSubscribed, "it is subscribed again");
     expect(listening.count("interrupted")).toBe(1);
-    await server.client.config("SET", "client-output-buffer-limit", "pubsub 0 0 0");
+    await limit(0);
     expect((await many()).every(({ status }) => status === "fulfilled")).toBe(true);
   });
 });
 
 describe("a server that does not push", () => {
   it("because it lacks RESP3 does all else, and that is said once", async () => {
-    await start("--rename-command", "HELLO", "");
-    const { connection, errors } = openWatched({ redis: through() });
+    const old = await startRedis({ args: ["--rename-command", "HELLO", ""] });
+    const { connection, errors } = openWatched({ redis: old.url });
     const listening = listen(connection);
     await connection.ready();
     expect(listening.told).toEqual(["interrupted"]);
     for (let round = 0; round < 3; round++) {
       await connection.set("key", "value", { ttl: 60_000 });
       expect(await connection.get("key")).toBe("value");
-      proxy.cut();
+      await old.client.call("CLIENT", "KILL", "TYPE", "normal");
       await until(() => connection.state().state === "down", "the loss is seen");
       await connection.ready();
     }
@@ -218,11 +220,12 @@ describe("a server that does not push", () => {
     const refusals = errors.filter(({ code }) => code === "REDIS_PUSH_UNAVAILABLE");
     expect(refusals).toHaveLength(1);
     expect(refusals[0]!.message).toContain("RESP3");
-    expect(proxy.sent()).not.toMatch(/SUBSCRIBE/);
+    expect(await old.client.info("commandstats")).not.toMatch(/subscribe/);
+    await connection.close();
+    await old.stop();
   });
 
   it("because its user may not listen says so once, and does when the right is given", async () => {
-    await start();
     const rights = ["on", ">password", "~*", "+@all", "resetchannels"];
     await server.client.call("ACL", "SETUSER", "kit", ...rights);
     const url = through().replace("//", "//kit:password@");

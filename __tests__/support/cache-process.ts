@@ -31,6 +31,8 @@ async function wrap(count: number): Promise<void> {
   tell({ wrapped: await Promise.all(calls) });
 }
 
+process.on("warning", ({ message }) => tell({ warned: message }));
+
 const app = express();
 app.use((_req, _res, next) => {
   arrived += 1;

@@ -27,6 +27,7 @@ export type CacheNews =
   | { readonly arrived: number }
   | { readonly called: number }
   | { readonly purged: boolean }
+  | { readonly warned: string }
   | { readonly wrapped: readonly unknown[] };
 
 /** One of them. */
@@ -41,6 +42,8 @@ export interface CacheProcess {
   purge(id: string): Promise<boolean>;
   /** Calls `cache.wrap` so many times at once. */
   wrap(count: number): Promise<readonly unknown[]>;
+  /** What Node warned it of. */
+  warnings(): readonly string[];
   /** Ends it as kill -9 does. */
   kill(): Promise<void>;
 }
@@ -54,12 +57,14 @@ async function stop(child: ChildProcess): Promise<void> {
 
 function follow(child: ChildProcess, port: number): CacheProcess {
   let [arrived, called] = [0, 0];
+  const warnings: string[] = [];
   let purged: boolean | undefined;
   let wrapped: readonly unknown[] | undefined;
   child.on("message", (news: CacheNews) => {
     if ("arrived" in news) arrived = news.arrived;
     else if ("called" in news) called = news.called;
     else if ("purged" in news) purged = news.purged;
+    else if ("warned" in news) warnings.push(news.warned);
     else wrapped = news.wrapped;
   });
   const order = (what: CacheOrder): void => void child.send(what);
@@ -80,6 +85,7 @@ function follow(child: ChildProcess, port: number): CacheProcess {
       await until(() => wrapped !== undefined, "the process's calls are answered");
       return wrapped!;
     },
+    warnings: () => warnings,
     kill: () => stop(child),
   };
 }
