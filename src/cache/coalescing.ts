@@ -45,8 +45,8 @@ export interface Work {
 
 /** Who asks for a turn. */
 export interface Asker extends Work {
-  /** Aborted once nobody waits for the answer. */
-  readonly gone: AbortSignal;
+  /** Aborted once nobody waits for the answer. Undefined: somebody always does. */
+  readonly gone: AbortSignal | undefined;
 }
 
 /** An asker, with what all that it does is bound to. */
@@ -54,6 +54,15 @@ interface Bound extends Asker {
   readonly versions: readonly string[];
   /** By `performance.now()`. */
   readonly until: number;
+}
+
+/** What came of asking for the lock. */
+interface Locked {
+  readonly lead: Lead;
+  /** Who holds it now; undefined where nobody does. */
+  readonly holder: string | undefined;
+  /** What another one has made. */
+  readonly made: Exclude<Outcome, string> | undefined;
 }
 
 /** How long a lock says that nothing could be stored: longer than those who wait look away. */
@@ -86,7 +95,7 @@ export class Coalescing {
     if (collapse === undefined || this.#passing.has(place.variantKey)) return alone;
     const id = idOf(place, versions);
     const until = performance.now() + collapse.wait;
-    while (!gone.aborted) {
+    while (gone?.aborted !== true) {
       const flight = this.#flights.find(id);
       if (flight === undefined) {
         return this.#seek({ ...asker, versions, until }, this.#flights.begin(id, collapse.age));
@@ -107,7 +116,11 @@ export class Coalescing {
     const id = idOf(work.place, versions);
     if (this.#flights.find(id)) return undefined;
     const flight = this.#flights.begin(id, work.collapse?.age ?? DEFAULT_AGE);
-    const { lead, holder } = await this.#lock(work, versions);
+    const { lead, holder, made } = await this.#lock(work, versions);
+    if (made !== undefined) {
+      flight.end(made);
+      return undefined;
+    }
     if (lead === "leading") return this.#leaseOf(work, versions, flight, holder);
     // Another process does it: nobody here needs to ask again for a while.
     setTimeout(() => flight.end("abandoned"), LONGEST_LOOK).unref();
@@ -119,12 +132,12 @@ export class Coalescing {
     let seen: Outcome;
     do {
       // eslint-disable-next-line no-await-in-loop -- until somebody leads, or has led
-      const { lead, holder } = await this.#lock(asker, asker.versions);
-      if (lead === "leading") {
+      const { lead, holder, made } = await this.#lock(asker, asker.versions);
+      if (lead === "leading" && made === undefined) {
         return { lease: this.#leaseOf(asker, asker.versions, flight, holder) };
       }
       // eslint-disable-next-line no-await-in-loop
-      seen = lead === "refused" ? "refused" : await this.#watch(asker);
+      seen = made ?? (lead === "refused" ? "refused" : await this.#watch(asker));
     } while (seen === "abandoned");
     flight.end(seen === "late" || seen === "gone" ? "abandoned" : seen);
     if (seen === "gone") return "gone";
@@ -136,11 +149,11 @@ export class Coalescing {
   async #watch(asker: Bound): Promise<Outcome> {
     const { until, gone } = asker;
     for (let pause = FIRST_LOOK; ; pause = Math.min(pause * 1.5, LONGEST_LOOK)) {
-      if (gone.aborted) return "gone";
+      if (gone?.aborted) return "gone";
       const left = until - performance.now();
       if (left <= 0) return "late";
       // eslint-disable-next-line no-await-in-loop -- one look after the other
-      await sleep(Math.min(pause, left), undefined, { signal: gone }).catch(() => {});
+      await sleep(Math.min(pause, left), undefined, gone && { signal: gone }).catch(() => {});
       // eslint-disable-next-line no-await-in-loop
       const seen = await this.#look(asker);
       if (seen !== undefined) return seen;
@@ -149,14 +162,12 @@ export class Coalescing {
 
   async #look({ place, versions }: Bound): Promise<Outcome | undefined> {
     try {
-      const [{ entry, expiredAt }, lock] = await Promise.all([
+      const [found, lock] = await Promise.all([
         this.#store.find(place),
         this.#store.lock(place, versions),
       ]);
-      const isNew = entry?.versions.every((version, at) => version === versions[at]) === true;
-      if (isNew && expiredAt === undefined && entry.freshUntil > Date.now()) {
-        return { entry, vary: undefined };
-      }
+      const made = madeUnder(versions, found);
+      if (made !== undefined) return made;
       if (lock === "refused") return "refused";
       return lock === "free" ? "abandoned" : undefined;
     } catch (error) {
@@ -165,18 +176,25 @@ export class Coalescing {
     }
   }
 
-  /** Asks for the lock; without Redis there is none to be had, and nothing to wait for. */
-  async #lock(
-    { place, collapse }: Work,
-    versions: readonly string[],
-  ): Promise<{ lead: Lead; holder: string | undefined }> {
+  /**
+   * Asks for the lock, and in the same flush whether another one has made it since it was looked for.
+   * Without Redis there is no lock to be had, and nothing to wait for.
+   */
+  async #lock({ place, collapse }: Work, versions: readonly string[]): Promise<Locked> {
     const holder = randomUUID();
     try {
-      const age = collapse?.age ?? DEFAULT_AGE;
-      return { lead: await this.#store.lead(place, holder, versions, age), holder };
+      const [lead, found] = await Promise.all([
+        this.#store.lead(place, holder, versions, collapse?.age ?? DEFAULT_AGE),
+        this.#store.find(place),
+      ]);
+      const made = madeUnder(versions, found);
+      if (made !== undefined && lead === "leading") {
+        this.#store.release(place, holder, 0).catch(this.#report);
+      }
+      return { lead, holder, made };
     } catch (error) {
       this.#report(error);
-      return { lead: "leading", holder: undefined };
+      return { lead: "leading", holder: undefined, made: undefined };
     }
   }
 
@@ -215,6 +233,16 @@ export class Coalescing {
       abandon: () => end("abandoned", 0),
     };
   }
+}
+
+/** What is stored, if it was made under these versions and is fresh. */
+function madeUnder(
+  versions: readonly string[],
+  { entry, expiredAt, vary }: Found,
+): Exclude<Outcome, string> | undefined {
+  const isUnder = entry?.versions.every((version, at) => version === versions[at]) === true;
+  const isFresh = isUnder && expiredAt === undefined && entry.freshUntil > Date.now();
+  return isFresh ? { entry, vary } : undefined;
 }
 
 function idOf({ variantKey }: Place, versions: readonly string[]): string {

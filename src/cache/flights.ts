@@ -48,16 +48,20 @@ export class Flights {
  *
  * @param until by `performance.now()`
  */
-export function outcomeOf(flight: Flight, until: number, gone: AbortSignal): Promise<Outcome> {
+export function outcomeOf(
+  flight: Flight,
+  until: number,
+  gone: AbortSignal | undefined,
+): Promise<Outcome> {
   return new Promise((resolve) => {
     const leave = (): void => settle("gone");
     const settle = (outcome: Outcome): void => {
       clearTimeout(timer);
-      gone.removeEventListener("abort", leave);
+      gone?.removeEventListener("abort", leave);
       resolve(outcome);
     };
     const timer = setTimeout(settle, Math.max(0, until - performance.now()), "late");
-    gone.addEventListener("abort", leave);
+    gone?.addEventListener("abort", leave);
     void flight.outcome.then(settle);
   });
 }

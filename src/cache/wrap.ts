@@ -59,9 +59,6 @@ const KNOWN: readonly (keyof WrapOptions)[] = [
 const HASH = "value";
 const NONE: WrapOptions = {};
 
-/** A caller always waits. */
-const NEVER = new AbortController().signal;
-
 /** Makes `wrap()` of one kit. */
 export function createWrap(context: Context, engine: Engine): Wrap {
   const planOf = planner(context.config.cache, engine);
@@ -149,7 +146,7 @@ class Use {
         void this.#refresh(found);
         return this.#served("stale", entry!);
       }
-      turn = await this.#engine.coalescing.take({ ...this.#workOn(found), gone: NEVER });
+      turn = await this.#engine.coalescing.take({ ...this.#workOn(found), gone: undefined });
     } catch (error) {
       this.#engine.report("reading the cache")(error);
       this.#tell("miss", error instanceof KitError ? error.code : "error");
