@@ -1,213 +1,139 @@
-import { describe, expect, it } from "@jest/globals";
-import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { runInNewContext } from "node:vm";
-import { gunzipSync } from "node:zlib";
-import compression from "compression";
-import type { RequestHandler, Response } from "express";
-import { describeBackends } from "../support/backends.ts";
-import { watchCache } from "../support/cache.ts";
-import { makeKit, serve } from "../support/kit.ts";
-import { type RawReply, send } from "../support/raw.ts";
-import { chain, EXPRESSES, type Handler } from "../support/shells.ts";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import type { KitOptions } from "express-redis-kit";
+import { EXPRESS_SHAPES, type Shape, SHAPES } from "../support/body-shapes.ts";
+import { essenceOf, ShapeServer } from "../support/body-ways.ts";
+import type { RawReply } from "../support/raw.ts";
+import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { type Handler, SHELLS } from "../support/shells.ts";
 
-const BINARY = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
-const MEBI = Buffer.alloc(1024 * 1024 - 1, "0123456789\n");
-const LONG = "compressible ".repeat(2000);
+const EXPRESS: Record<string, Shape> = Object.fromEntries(
+  Object.entries(EXPRESS_SHAPES).map(([name, answer]) => [name, { answer: answer as Handler }]),
+);
 
-const folder = mkdtempSync(join(tmpdir(), "kit-cache-"));
-const file = join(folder, "file.txt");
-writeFileSync(file, LONG);
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-const later = (response: Response | Parameters<Handler>[1], pieces: unknown[]) => {
-  const [piece, ...rest] = pieces;
-  if (piece === undefined) return response.end();
-  response.write(piece);
-  return setImmediate(() => later(response, rest));
-};
-
-/** Bodies that need nothing but node:http. */
-const PLAIN: Record<string, Handler> = {
-  "end(text)": (_q, r) => r.end("héllo ✓ \u{1F600}"),
-  "end(text, encoding)": (_q, r) => r.end("h\u00e9llo", "latin1"),
-  "end(hex)": (_q, r) => r.end("00ff10", "hex"),
-  "end(base64)": (_q, r) => r.end("AP8Q", "base64"),
-  "end(utf16le)": (_q, r) => r.end("añ", "utf16le"),
-  "end(Buffer)": (_q, r) => r.end(BINARY),
-  "end(Uint8Array)": (_q, r) => r.end(new Uint8Array(BINARY)),
-  "end(a view into a larger buffer)": (_q, r) => r.end(BINARY.subarray(100, 200)),
-  "end()": (_q, r) => r.end(),
-  'end("")': (_q, r) => r.end(""),
-  "end(callback)": (_q, r) => r.end(() => {}),
-  "write, end": (_q, r) => (r.write("a"), r.end()),
-  "write, end(text)": (_q, r) => (r.write("a"), r.end("b")),
-  "write with encodings": (_q, r) => {
-    r.write("h\u00e9", "latin1");
-    r.write("00ff", "hex", () => {});
-    r.write("\u2713");
-    r.write("AP8Q", "base64");
-    r.end("ab", "utf16le", () => {});
-  },
-  "write(callback)": (_q, r) => (r.write("a", () => {}), r.end("b", () => {})),
-  "write of a buffer that is filled again": (_q, r) => {
-    const reused = Buffer.alloc(4, "a");
-    r.write(reused, () => {
-      reused.fill("b");
-      r.end(reused);
-    });
-  },
-  "pieces over many ticks": (_q, r) => later(r, ["a", BINARY, "é", new Uint8Array([1, 2]), "z"]),
-  "a character cut in two": (_q, r) => later(r, [Buffer.from([0xe2, 0x9c]), Buffer.from([0x93])]),
-  "flushHeaders first": (_q, r) => (r.flushHeaders(), r.end("late")),
-  "writeHead with an array": (_q, r) => r.writeHead(200, ["X-A", "1", "X-B", "2"]).end("x"),
-  "writeHead with a reason": (_q, r) => r.writeHead(203, "Fine", { "X-A": ["1", "2"] }).end("x"),
-  "a stream": (_q, r) => Readable.from(["a", "b", BINARY]).pipe(r),
-  "a file": (_q, r) => createReadStream(file, { highWaterMark: 777 }).pipe(r),
-  "a pipeline": (_q, r) =>
-    pipeline(
-      createReadStream(file),
-      new Transform({ transform: (chunk, _e, done) => done(null, String(chunk).toUpperCase()) }),
-      r,
-    ),
-  "binary with Content-Length": (_q, r) => (r.setHeader("Content-Length", 256), r.end(BINARY)),
-  "1 MiB less a byte": (_q, r) => r.end(MEBI),
-  "1 MiB less a byte, in pieces": (_q, r) => Readable.from(chunks(MEBI, 60_000)).pipe(r),
-  "bytes of another realm": (_q, r) => {
-    r.write(runInNewContext("new Uint8Array([1, 2, 3])") as Uint8Array);
-    r.end(runInNewContext("new Uint8Array([4, 5])") as Uint8Array);
-  },
-  "line ends and braces": (_q, r) => r.end('{"status":200}\n\n\r\n{"token":"x"}\n'),
-  "end twice": (_q, r) => (r.end("once"), r.end()),
-};
-
-const EXPRESS: Record<string, RequestHandler> = {
-  json: (_q, r) => void r.json({ a: [1, "é"], b: null }),
-  "json(null)": (_q, r) => void r.json(null),
-  "json of a string": (_q, r) => void r.json("x"),
-  "send(text)": (_q, r) => void r.send("<p>é</p>"),
-  "send(Buffer)": (_q, r) => void r.send(BINARY),
-  'send("")': (_q, r) => void r.send(""),
-  "type, send": (_q, r) => void r.type("text/csv").send("a,b\r\n1,2"),
-  "a redirect for good": (_q, r) => r.redirect(301, "/élsewhere?a=1"),
-  sendFile: (_q, r) => r.sendFile(file),
-  "status(203).json": (_q, r) => void r.status(203).json({}),
-};
-
-function chunks(buffer: Buffer, size: number): Buffer[] {
-  const count = Math.ceil(buffer.length / size);
-  return Array.from({ length: count }, (_, index) =>
-    buffer.subarray(index * size, (index + 1) * size),
-  );
-}
-
-/** What a client can tell from a reply, but for what may differ between a miss and a hit. */
-function essence({ status, headers, body }: RawReply) {
-  const {
-    date: _date,
-    age: _age,
-    etag: _etag,
-    "cache-status": _status,
-    "content-length": _length,
-    "transfer-encoding": _coding,
-    ...rest
-  } = headers;
-  return { status, rest, body: body.toString("base64") };
-}
-
-/** A bare reply, a miss and a hit of one handler, all of which must be the same. */
-async function compare(
-  bare: Parameters<typeof serve>[0],
-  cached: Parameters<typeof serve>[0],
-  log: ReturnType<typeof watchCache>,
-  headers: Record<string, string> = {},
-) {
-  const [bareUrl, url] = [await serve(bare), await serve(cached)];
-  const expected = await send(bareUrl, { headers });
-  const miss = await send(url, { headers });
-  await log.settled(1);
-  const hit = await send(url, { headers });
-  expect(hit.headers["cache-status"]).toMatch(/^express-redis-kit; hit; ttl=\d+$/);
-  expect(hit.headers["cache-status"]).not.toBe(miss.headers["cache-status"]);
-  expect(essence(miss)).toEqual(essence(expected));
-  expect(essence(hit)).toEqual(essence(expected));
-  return { expected, miss, hit };
-}
-
-describeBackends("bodies under node:http", (backend) => {
-  it.each(Object.entries(PLAIN))("%s", async (_name, handler) => {
-    const kit = makeKit(backend.options());
-    const { hit } = await compare(
-      chain([], handler),
-      chain([kit.cache("x")], handler),
-      watchCache(kit),
-    );
-    expect(hit.headers["content-length"]).toBe(String(hit.body.length));
-  });
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
 });
+afterAll(() => redis.stop());
 
-describe.each(EXPRESSES)("under $name", ({ express }) => {
-  describeBackends("bodies", (backend) => {
-    it.each(Object.entries({ ...EXPRESS, ...(PLAIN as Record<string, RequestHandler>) }))(
-      "%s",
-      async (_name, handler) => {
-        const kit = makeKit(backend.options());
-        // res.redirect and res.format vary by Accept.
-        const cached = kit.cache("x", { vary: ["Accept"] });
-        await compare(
-          express().get("/", handler),
-          express().get("/", cached, handler),
-          watchCache(kit),
-        );
-      },
+let namespaces = 0;
+const PLACES = {
+  "in memory": (): KitOptions => ({ redis: false }),
+  "in memory, with a tier": (): KitOptions => ({ redis: false, cache: { memory: {} } }),
+  "on redis-server": (): KitOptions => ({ redis: redis.url, namespace: `n${namespaces++}` }),
+  "on redis-server, with a tier in memory": (): KitOptions => ({
+    redis: redis.url,
+    namespace: `n${namespaces++}`,
+    cache: { memory: {} },
+  }),
+};
+
+/** Each shell, and each place, more than once; all pairs of them would say the same. */
+const PAIRS: readonly [string, keyof typeof PLACES][] = [
+  ["node:http", "in memory"],
+  ["node:http", "on redis-server, with a tier in memory"],
+  ["Express 5", "in memory, with a tier"],
+  ["Express 5", "on redis-server"],
+  ["Express 4", "on redis-server, with a tier in memory"],
+  ["connect", "on redis-server"],
+];
+
+function said({ headers }: RawReply): string {
+  return String(headers["cache-status"]);
+}
+
+/** The fields of an entry that a HEAD request must get as well. */
+function fieldsOf({ headers }: RawReply): Record<string, unknown> {
+  const { date: _date, age: _age, "cache-status": _status, ...rest } = headers;
+  return rest;
+}
+
+describe.each(PAIRS)("under %s, %s, the same bytes", (shellName, place) => {
+  const shell = SHELLS.find(({ name }) => name === shellName)!;
+  const shapes: Readonly<Record<string, Shape>> = shell.isExpress
+    ? { ...SHAPES, ...EXPRESS }
+    : SHAPES;
+  const stored = Object.keys(shapes).filter((name) => shapes[name]!.isRefused !== true);
+  const refused = Object.keys(shapes).filter((name) => shapes[name]!.isRefused === true);
+
+  let server: ShapeServer;
+  beforeAll(async () => {
+    server = new ShapeServer(shell, shapes, PLACES[place]());
+    await server.listen();
+  });
+  afterAll(() => server.close());
+
+  it.each(stored)("leave on a miss, on hits, stale, and refreshed: %s", async (name) => {
+    const { stage, kit } = server;
+    const template = server.template("stale", name);
+    stage.version = 1;
+    const bare = await server.ask("bare", name);
+    const expected = essenceOf(bare);
+    const miss = await server.ask("stale", name);
+    expect(said(miss)).toMatch(/fwd=miss/);
+    expect(essenceOf(miss)).toEqual(expected);
+    await server.settled(template, 1);
+    const hit = await server.ask("stale", name);
+    expect(said(hit)).toMatch(/^express-redis-kit; hit; ttl=\d+$/);
+    expect(essenceOf(hit)).toEqual(expected);
+    expect(bare.headers["etag"] ?? hit.headers["etag"]).toBe(hit.headers["etag"]);
+    const head = await server.ask("stale", name, "HEAD");
+    // compression() leaves HEAD alone.
+    const isZipped = hit.headers["content-encoding"] !== undefined;
+    expect(isZipped ? fieldsOf(hit) : fieldsOf(head)).toEqual(fieldsOf(hit));
+    expect(head.body).toHaveLength(0);
+
+    stage.version = 2;
+    expect(await kit.cache.expire(template)).toBe(true);
+    const stale = await server.ask("stale", name);
+    expect(said(stale)).toMatch(/^express-redis-kit; hit; ttl=(0|-\d+)/);
+    expect(essenceOf(stale)).toEqual(expected);
+    expect(stale.headers["x-version"]).toBe("1");
+    await server.settled(template, 2);
+    const refreshed = await server.ask("stale", name);
+    expect(said(refreshed)).toMatch(/^express-redis-kit; hit; ttl=\d+$/);
+    expect(essenceOf(refreshed)).toEqual(expected);
+    expect(refreshed.headers["x-version"]).toBe("2");
+    expect(fieldsOf({ ...refreshed, headers: { ...refreshed.headers, "x-version": "1" } })).toEqual(
+      fieldsOf(hit),
     );
   });
 
-  describe.each(["gzip", "gzip, deflate, br", "identity", undefined])(
-    "Accept-Encoding: %s",
-    (accept) => {
-      const headers: Record<string, string> =
-        accept === undefined ? {} : { "Accept-Encoding": accept };
-      const zip = compression({ threshold: 0 });
-      const handlers: [string, RequestHandler][] = [
-        ["send", (_q, r) => void r.send(LONG)],
-        ["pieces", (_q, r) => void later(r, [LONG, BINARY, LONG])],
-        ["a stream", (_q, r) => void createReadStream(file).pipe(r.type("txt"))],
-      ];
+  it.each(stored)("leave for a follower, and in the place of a failure: %s", async (name) => {
+    const { stage, kit } = server;
+    const template = server.template("error", name);
+    stage.version = 1;
+    const expected = essenceOf(await server.ask("bare", name));
+    const [leader, follower] = await server.together("error", name);
+    expect(essenceOf(leader)).toEqual(expected);
+    expect(essenceOf(follower)).toEqual(expected);
+    expect(said(follower)).toMatch(/; collapsed/);
+    await server.settled(template, 1);
+    expect(await kit.cache.expire(template)).toBe(true);
+    stage.isFailing = true;
+    const failed = await server.ask("error", name);
+    stage.isFailing = false;
+    expect(essenceOf(failed)).toEqual(expected);
+    expect(said(failed)).toMatch(/fwd=stale; fwd-status=503; detail=stale-if-error/);
+  });
 
-      it.each(handlers)(
-        "compression before the cache encodes hits like misses: %s",
-        async (_n, handler) => {
-          const kit = makeKit({ redis: false });
-          const bare = express().get("/", zip, handler);
-          const cached = express().get("/", zip, kit.cache("x") as RequestHandler, handler);
-          await compare(bare, cached, watchCache(kit), headers);
-        },
-      );
-
-      it.each(handlers)(
-        "compression after the cache still answers every client: %s",
-        async (_n, handler) => {
-          const kit = makeKit({ redis: false });
-          const log = watchCache(kit);
-          const url = await serve(
-            express().get("/", kit.cache("x") as RequestHandler, zip, handler),
-          );
-          const plain = await send(await serve(express().get("/", handler)));
-          for (const ask of [headers, {}, { "Accept-Encoding": "gzip" }, headers]) {
-            const reply = await send(url, { headers: ask });
-            await log.settled(1);
-            const isZipped = reply.headers["content-encoding"] === "gzip";
-            expect(isZipped && !/gzip/.test(String(ask["Accept-Encoding"]))).toBe(false);
-            const body = isZipped ? gunzipSync(reply.body) : reply.body;
-            expect(body.equals(plain.body)).toBe(true);
-          }
-          expect(log.outcomes().filter((outcome) => outcome === "hit")).toHaveLength(3);
-        },
-      );
-    },
-  );
+  it.each(refused)("pass, and are never stored: %s", async (name) => {
+    const { stage } = server;
+    stage.version = 1;
+    const expected = essenceOf(await server.ask("bare", name));
+    const runs = stage.runs;
+    const replies = [
+      await server.ask("stale", name),
+      ...(await server.together("stale", name)),
+      ...(await server.together("error", name)),
+    ];
+    for (const reply of replies) {
+      expect(essenceOf(reply)).toEqual(expected);
+      expect(said(reply)).not.toMatch(/hit|stored|collapsed/);
+    }
+    expect(stage.runs - runs).toBe(5);
+    const head = await server.ask("stale", name, "HEAD");
+    expect(essenceOf(head)).toEqual(essenceOf(await server.ask("bare", name, "HEAD")));
+    expect(server.told(server.template("stale", name), "stored")).toBe(0);
+  });
 });

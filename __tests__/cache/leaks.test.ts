@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
 import { describe, expect, it } from "@jest/globals";
+import cors from "cors";
 import express from "express";
 import type { CacheOptions } from "express-redis-kit";
 import { makeKit, serve } from "../support/kit.ts";
@@ -81,6 +82,46 @@ describe("no byte of A reaches B", () => {
       }
     },
   );
+
+  it.each([undefined, "user"] as const)(
+    "where a session comes after the cache, its cookie is ignored, and the scope is %s",
+    async (scope) => {
+      const kit = makeKit({ redis: false, secret: "s" });
+      const session = kit.session() as express.RequestHandler;
+      const app = express();
+      app.get("/login/:who", session, async (req, res) => {
+        await kit.login(req, req.params["who"] as string);
+        res.sendStatus(204);
+      });
+      const options = { ignoreCookies: ["sid"], ...(scope && { scope }) };
+      app.get("/", kit.cache("page", options), session, (req, res) => {
+        res.json(req.session.userId ?? "nobody");
+      });
+      const url = await serve(app);
+      for (const who of ["alice", "bob"]) {
+        const { headers } = await send(url, { path: `/login/${who}` });
+        const Cookie = headers["set-cookie"]![0]!.split(";", 1)[0]!;
+        expect(textOf(await send(url, { headers: { Cookie } }))).toBe(JSON.stringify(who));
+      }
+      expect(textOf(await send(url))).toBe('"nobody"');
+    },
+  );
+
+  it("where cors() before the cache knows some origins, and cors() after it lets in all", async () => {
+    const kit = makeKit({ redis: false });
+    const app = express();
+    const known = ["https://alice.test", "https://carol.test"];
+    app.use(cors({ origin: known, credentials: true }));
+    const all = cors({ origin: true, credentials: true });
+    app.get("/", kit.cache("page"), all, (_req, res) => void res.send("page"));
+    const url = await serve(app);
+    for (const who of ["bob", "alice", "carol", "dave", "bob"]) {
+      const Origin = `https://${who}.test`;
+      const { headers } = await send(url, { headers: { Origin } });
+      // Without it a browser shows the page to nobody: better than to somebody else.
+      expect([Origin, undefined]).toContain(headers["access-control-allow-origin"]);
+    }
+  });
 
   it("where a trusted proxy speaks to a unix socket, and hosts are told by its word", async () => {
     const folder = mkdtempSync(join(tmpdir(), "kit-socket-"));

@@ -15,6 +15,8 @@ export interface RawOptions {
   body?: string | Buffer;
   /** Sent as it is, where a URL object would tidy it up. */
   path?: string;
+  /** Hangs up. */
+  signal?: AbortSignal;
 }
 
 /** Sends one request on a connection of its own. */
@@ -29,6 +31,7 @@ export function send(url: string, options: RawOptions = {}): Promise<RawReply> {
         method: options.method ?? "GET",
         headers: options.headers ?? {},
         agent: false,
+        ...(options.signal && { signal: options.signal }),
       },
       (response) => {
         const chunks: Buffer[] = [];

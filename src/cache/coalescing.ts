@@ -95,7 +95,8 @@ export class Coalescing {
     if (collapse === undefined || this.#passing.has(place.variantKey)) return alone;
     const id = idOf(place, versions);
     const until = performance.now() + collapse.wait;
-    while (gone?.aborted !== true) {
+    const isGone = (): boolean => gone?.aborted === true;
+    while (!isGone()) {
       const flight = this.#flights.find(id);
       if (flight === undefined) {
         return this.#seek({ ...asker, versions, until }, this.#flights.begin(id, collapse.age));
@@ -160,13 +161,13 @@ export class Coalescing {
     }
   }
 
-  async #look({ place, versions }: Bound): Promise<Outcome | undefined> {
+  async #look({ place, versions, found: before }: Bound): Promise<Outcome | undefined> {
     try {
       const [found, lock] = await Promise.all([
         this.#store.find(place),
         this.#store.lock(place, versions),
       ]);
-      const made = madeUnder(versions, found);
+      const made = madeUnder(versions, before, found);
       if (made !== undefined) return made;
       if (lock === "refused") return "refused";
       return lock === "free" ? "abandoned" : undefined;
@@ -180,14 +181,15 @@ export class Coalescing {
    * Asks for the lock, and in the same flush whether another one has made it since it was looked for.
    * Without Redis there is no lock to be had, and nothing to wait for.
    */
-  async #lock({ place, collapse }: Work, versions: readonly string[]): Promise<Locked> {
+  async #lock(work: Work, versions: readonly string[]): Promise<Locked> {
+    const { place, collapse } = work;
     const holder = randomUUID();
     try {
       const [lead, found] = await Promise.all([
         this.#store.lead(place, holder, versions, collapse?.age ?? DEFAULT_AGE),
         this.#store.find(place),
       ]);
-      const made = madeUnder(versions, found);
+      const made = madeUnder(versions, work.found, found);
       if (made !== undefined && lead === "leading") {
         this.#store.release(place, holder, 0).catch(this.#report);
       }
@@ -235,12 +237,14 @@ export class Coalescing {
   }
 }
 
-/** What is stored, if it was made under these versions and is fresh. */
+/** What is stored, if it is fresh, was made under these versions, and is not what was there before. */
 function madeUnder(
   versions: readonly string[],
+  before: Found,
   { entry, expiredAt, vary }: Found,
 ): Exclude<Outcome, string> | undefined {
-  const isUnder = entry?.versions.every((version, at) => version === versions[at]) === true;
+  if (entry === undefined || entry.storedAt === before.entry?.storedAt) return undefined;
+  const isUnder = entry.versions.every((version, at) => version === versions[at]);
   const isFresh = isUnder && expiredAt === undefined && entry.freshUntil > Date.now();
   return isFresh ? { entry, vary } : undefined;
 }

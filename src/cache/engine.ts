@@ -31,9 +31,13 @@ export function createEngine(context: Context): Engine {
     // What is in other processes' memory ends soon by itself.
     tiers.drop(keys).catch(report("telling other processes of a purge"));
   const drop = async (keys: readonly string[]): Promise<boolean> => {
-    const dropped = await Promise.all(keys.map((key) => context.connection.del(key)));
-    await tellOthers(keys);
-    return dropped.some(Boolean);
+    try {
+      const dropped = await Promise.all(keys.map((key) => context.connection.del(key)));
+      return dropped.some(Boolean);
+    } finally {
+      // What is in memory here goes in any case; after Redis, from where it would be read again.
+      await tellOthers(keys);
+    }
   };
   return {
     store,

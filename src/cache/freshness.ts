@@ -27,7 +27,10 @@ export function judgeFreshness(
   demands?: Demands,
   now: number = Date.now(),
 ): Judgement {
-  const ttl = Math.min(entry.freshUntil, expiredAt ?? Number.POSITIVE_INFINITY) - now;
+  // Expired is expired, though the clock of whoever did it may be ahead of this one.
+  const end =
+    expiredAt === undefined ? entry.freshUntil : Math.min(entry.freshUntil, expiredAt, now);
+  const ttl = end - now;
   const isUnwanted = demands !== undefined && refuses(demands, now - entry.bornAt, ttl);
   const coversError = entry.staleIfError > 0 && -ttl <= entry.staleIfError;
   const judged = { ttl, isUnwanted, coversError };

@@ -1,5 +1,5 @@
 /** One request on its way through the cache: from memory, from Redis, from whoever makes it, or from its handler. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { KitError } from "../errors.ts";
 import type { Lease, Turn } from "./coalescing.ts";
 import type { Engine } from "./engine.ts";
@@ -90,10 +90,11 @@ export class Serving {
 
   #serveStale(looked: Looked, entry: Entry, ttl: number): void {
     const { request, response } = looked;
-    const isRefreshing = request.method === "GET";
+    const isRefreshing = request.method === "GET" && !looked.demands?.noStore;
     if (isRefreshing && !canLiveTwice(response)) return void this.#refreshFirst(looked, entry, ttl);
+    const before = isRefreshing ? { ...response.getHeaders() } : {};
     this.#stale(looked, entry, ttl);
-    if (isRefreshing) void this.#refresh(looked);
+    if (isRefreshing) void this.#refresh(looked, before);
   }
 
   #stale({ request, response, place }: Passage, entry: Entry, ttl: number): void {
@@ -101,9 +102,13 @@ export class Serving {
     answerWith(request, response, entry, hitStatus(ttl));
   }
 
-  async #refresh(looked: Looked): Promise<void> {
+  async #refresh(looked: Looked, fields: OutgoingHttpHeaders): Promise<void> {
     const lease = await this.#leaseFor(looked);
-    if (lease) afterAnswer(looked.request, looked.response, () => this.#run(looked, lease));
+    if (lease === undefined) return;
+    afterAnswer(looked.request, looked.response, fields, {
+      live: () => this.#run(looked, lease, true),
+      leave: () => lease.abandon(),
+    });
   }
 
   /** Where nobody can be served while the handler runs on the same response, the one who refreshes waits. */
@@ -185,11 +190,12 @@ export class Serving {
   }
 
   /** Runs the handler, and keeps what it answers. */
-  #run(looked: Looked, lease: Lease): void {
+  #run(looked: Looked, lease: Lease, isDetached = false): void {
     const { request, response, place, found, judgement, next } = looked;
     const previous = found.entry && { entry: found.entry, coversError: judgement!.coversError };
     const { versions } = lease;
-    const assignment = { plan: this.#plan, place, versions, forwarded: reasonOf(looked), previous };
+    const forwarded = reasonOf(looked);
+    const assignment = { plan: this.#plan, place, versions, forwarded, isDetached, previous };
     record(request, response, assignment, this.#outcomeOf(looked, lease));
     next();
   }

@@ -111,6 +111,7 @@ function placeOf({ keys }: Context, key: string, tags: readonly string[], params
     versionKeys: [resource, ...tagPaths.map((tag) => keys.cacheTag(tag))],
     hash: HASH,
     variantKey: keys.cacheVariant(resource, HASH),
+    isAnonymous: false,
     isPlain: true,
   };
 }

@@ -8,7 +8,7 @@ import type { Trust } from "../../config/trust-proxy.ts";
 import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts";
 import type { CachePlan } from "../options.ts";
 import type { Place } from "../store/place.ts";
-import { type Sharing, sharingOf } from "./sharing.ts";
+import { ANONYMOUS, type Sharing, sharingOf } from "./sharing.ts";
 import { mismatch, type Params, parseTag, pathOf, type Template } from "../template.ts";
 import { hashOf, hideIgnoredQuery, selectedHash, variantOf } from "./variant.ts";
 
@@ -120,6 +120,7 @@ function placeOf(
     versionKeys,
     hash,
     variantKey: keys.cacheVariant(resource, hash),
+    isAnonymous: sharing.variant === ANONYMOUS.variant,
     isPlain: plan.isPlain,
   };
 }

@@ -61,7 +61,9 @@ function userOf(request: KnownRequest): string | undefined {
 }
 
 const PUBLIC: Sharing = { variant: "public" };
-const ANONYMOUS: Sharing = { variant: "anonymous" };
+
+/** With all of whom nothing says who they are. */
+export const ANONYMOUS: { readonly variant: string } = { variant: "anonymous" };
 
 /** Whether, and with whom, this request shares. */
 export function sharingOf(request: KnownRequest, plan: CachePlan): Sharing {

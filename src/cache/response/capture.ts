@@ -85,6 +85,12 @@ class Recording {
   }
 }
 
+/** Calls `told` once the header has left, or will not any more; now, if it has. */
+export function onSent(response: ServerResponse, told: () => void): void {
+  if (isHeaderSent(response)) told();
+  else onGone(response, told);
+}
+
 /** What is held below may leave past the calls that are wrapped here: when it has left, or will not any more. */
 function onGone(response: ServerResponse, told: () => void): void {
   response.once("finish", told);

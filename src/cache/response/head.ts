@@ -53,6 +53,10 @@ export function watchHead(
     const terms = termsOf(plan, { ...judged, request: headers, askedAt, answeredAt });
     if ("refusal" in terms) return outcome.outdated();
     const how = { fields, body: entry.body, isValidatable: entry.isValidatable === true };
-    outcome.confirmed(assemble({ plan, previous, ...assignment }, judged, terms, how));
+    const product = assemble({ plan, previous, ...assignment }, judged, terms, how);
+    response.once("finish", () => {
+      // Set until the header left, by whomever: then its fields may be somebody's own.
+      if (response.getHeader("Set-Cookie") === undefined) outcome.confirmed(product);
+    });
   });
 }

@@ -1,5 +1,6 @@
 /** What is kept of an answer: its own fields, its body, and the terms on which it is stored. */
 import { createHash } from "node:crypto";
+import type { OutgoingHttpHeaders } from "node:http";
 import type { Product } from "../coalescing.ts";
 import type { Terms } from "../http/storage.ts";
 import type { CachePlan } from "../options.ts";
@@ -14,6 +15,8 @@ export interface Assignment {
   readonly versions: readonly string[];
   /** Why the handler is asked, as Cache-Status says it (RFC 9211, section 2.2). */
   readonly forwarded: string;
+  /** Nobody waits for the answer: what would be its client's own shows in nothing that is sent. */
+  readonly isDetached?: boolean;
   /** What is stored, and no longer good enough by itself. */
   readonly previous?: { readonly entry: Entry; readonly coversError: boolean } | undefined;
 }
@@ -64,4 +67,12 @@ export function assemble(
   };
   const ttl = Math.max(1, freshUntil - Date.now()) + keep;
   return { entry, ttl, vary: vary.length > 0 ? vary : undefined };
+}
+
+/** RFC 9111, section 4.3.4: a 304 whose strong validator is another one speaks of something else. */
+export function isAnothers(
+  said: OutgoingHttpHeaders["etag"],
+  stored: Fields[string] | undefined,
+): boolean {
+  return said !== undefined && !said.startsWith("W/") && said !== stored;
 }

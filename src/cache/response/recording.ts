@@ -2,12 +2,20 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Product } from "../coalescing.ts";
 import type { Terms, Verdict } from "../http/storage.ts";
-import type { Entry, Fields } from "../store/entry.ts";
-import { capture, type CaptureListener, type FirstOutput, type Progress } from "./capture.ts";
+import type { Entry } from "../store/entry.ts";
+import type { KnownRequest } from "../../request.ts";
+import { tokensOf } from "../http/tokens.ts";
+import {
+  capture,
+  type CaptureListener,
+  type FirstOutput,
+  onSent,
+  type Progress,
+} from "./capture.ts";
 import { askToValidate, hideConditions } from "./conditions.ts";
-import { type Assignment, assemble, updated, withDate, withEtag } from "./product.ts";
+import { type Assignment, assemble, isAnothers, updated, withDate, withEtag } from "./product.ts";
 import { answerWith, resetHeader, setCacheStatus } from "./reply.ts";
-import { type SessionWatch, watchSession } from "./session-watch.ts";
+import { sessionKeeper, type SessionWatch, watchSession } from "./session-watch.ts";
 import { type Judged, ownFields, refusalOf } from "./storable.ts";
 import { termsOf } from "./terms.ts";
 
@@ -66,6 +74,9 @@ class Recorder implements CaptureListener {
   readonly #askedAt = Date.now();
   readonly #isValidating: boolean;
   readonly #session: SessionWatch;
+  readonly #isSessionKept: () => boolean;
+  /** What comes after the cache says once more what stood in Vary before. */
+  #repeatsVary = false;
   readonly #restoreConditions: () => void;
   #answeredAt = this.#askedAt;
   /** The fields as the handler left them; undefined until they are complete. */
@@ -87,10 +98,12 @@ class Recorder implements CaptureListener {
     this.#outcome = outcome;
     this.#baseline = { ...response.getHeaders() };
     this.#restoreConditions = hideConditions(request);
-    const { plan, previous } = assignment;
+    const { place, previous, isDetached } = assignment;
     this.#isValidating = previous?.entry.isValidatable === true;
     if (this.#isValidating) askToValidate(request, previous!.entry.fields);
-    this.#session = plan.scope === undefined ? watchSession(request) : UNWATCHED;
+    this.#isSessionKept = isDetached ? sessionKeeper(request) : () => true;
+    this.#session = place.isAnonymous ? watchSession(request) : UNWATCHED;
+    if (this.#baseline["vary"] !== undefined) this.#watchVary();
   }
 
   below<T>(call: () => T): T {
@@ -161,7 +174,7 @@ class Recorder implements CaptureListener {
     const { plan } = this.#assignment;
     return {
       ...(this.#sent ?? headOf(this.#response)),
-      baseline: this.#baseline,
+      baseline: this.#repeatsVary ? { ...this.#baseline, vary: undefined } : this.#baseline,
       vary: plan.vary,
       isOrigin: plan.life === undefined,
       takesNotFound: plan.notFound !== undefined,
@@ -181,7 +194,7 @@ class Recorder implements CaptureListener {
   /** Why what was sent so far may not be stored. */
   #refusal(): string | undefined {
     const { isWhole, length } = this.#progress;
-    if (this.#session.wasTouched()) return "session";
+    if (this.#isPersonal()) return "session";
     if (this.#own === undefined) return "aborted";
     // Set before outer middlewares encode: then the bytes themselves came encoded.
     if ((this.#own["content-encoding"] ?? "identity") !== "identity") return "content-encoding";
@@ -190,6 +203,26 @@ class Recorder implements CaptureListener {
     const judged = this.#judged();
     const verdict = this.#termsOf(judged);
     return refusalOf(judged) ?? ("refusal" in verdict ? verdict.refusal : undefined);
+  }
+
+  /** The handler knew of somebody whom the place knows nothing of. */
+  #isPersonal(): boolean {
+    const { user } = this.#request as KnownRequest;
+    const isSomebodys = this.#assignment.place.isAnonymous && user !== undefined && user !== null;
+    return isSomebodys || this.#session.wasTouched() || !this.#isSessionKept();
+  }
+
+  /** Until the fields are complete: middlewares before the cache add theirs at that moment. */
+  #watchVary(): void {
+    const response = this.#response;
+    const { setHeader } = response as unknown as { setHeader: ServerResponse["setHeader"] };
+    response.setHeader = (name, value) => {
+      if (this.#own === undefined && name.toLowerCase() === "vary") {
+        const known = new Set(tokensOf(response.getHeader("Vary")));
+        this.#repeatsVary ||= tokensOf(value).every((token) => known.has(token));
+      }
+      return setHeader.call(response, name, value);
+    };
   }
 
   #announce(): void {
@@ -226,9 +259,13 @@ class Recorder implements CaptureListener {
     const verdict = this.#termsOf({ ...judged, fields: { ...fields, age: said["age"] } });
     const refusal = isAnothers(said["etag"], entry.fields["etag"])
       ? "another-etag"
-      : "refusal" in verdict
-        ? verdict.refusal
-        : undefined;
+      : said["set-cookie"] !== undefined
+        ? "set-cookie"
+        : this.#isPersonal()
+          ? "session"
+          : "refusal" in verdict
+            ? verdict.refusal
+            : undefined;
     const status = `fwd=${forwarded}; fwd-status=304`;
     const { body } = entry;
     if (refusal !== undefined) {
@@ -237,8 +274,15 @@ class Recorder implements CaptureListener {
     }
     const how = { fields, body, isValidatable: true };
     const product = assemble(this.#assignment, judged, verdict as Terms, how);
-    this.#answer(product.entry, `${status}; stored`, said["set-cookie"]);
-    this.#tell(() => this.#outcome.stored(product, "validated"));
+    this.#answer(product.entry, `${status}; stored`);
+    // Middlewares before the cache may set a cookie as the header leaves, which can be later.
+    onSent(this.#response, () =>
+      this.#tell(() => {
+        const isSomebodys = this.#response.getHeader("Set-Cookie") !== undefined;
+        if (isSomebodys) this.#outcome.refused("set-cookie");
+        else this.#outcome.stored(product, "validated");
+      }),
+    );
   }
 
   #cover(status: number): void {
@@ -255,12 +299,4 @@ class Recorder implements CaptureListener {
     if (cookies !== undefined) this.#response.setHeader("Set-Cookie", cookies);
     answerWith(this.#request, this.#response, entry, cacheStatus);
   }
-}
-
-/** RFC 9111, section 4.3.4: a 304 whose strong validator is another one speaks of something else. */
-function isAnothers(
-  said: OutgoingHttpHeaders["etag"],
-  stored: Fields[string] | undefined,
-): boolean {
-  return said !== undefined && !said.startsWith("W/") && said !== stored;
 }

@@ -5,7 +5,7 @@
  * Express, connect and node:http give a middleware no other request to go on with than its own.
  */
 import { AsyncResource } from "node:async_hooks";
-import { type IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { Writable } from "node:stream";
 import { SESSION_STATE } from "../../request.ts";
@@ -15,14 +15,25 @@ export function canLiveTwice(response: ServerResponse): boolean {
   return response instanceof ServerResponse;
 }
 
-/** Calls `live` with the response as new, once the answer that it gives now is gone. */
+/**
+ * Calls `live` with the response as new, once the answer that it gives now is gone.
+ *
+ * @param fields what middlewares before the cache had set: it is there again, as whatever comes after it
+ * has reason to expect
+ * @param leave called instead where the answer set a cookie: what is made now might be its owner's
+ */
 export function afterAnswer(
   request: IncomingMessage,
   response: ServerResponse,
-  live: () => void,
+  fields: OutgoingHttpHeaders,
+  { live, leave }: { live: () => void; leave: () => void },
 ): void {
   const begin = AsyncResource.bind(() => {
+    if (response.getHeader("Set-Cookie") !== undefined) return leave();
     renew(request, response);
+    for (const [name, value] of Object.entries(fields)) {
+      if (value !== undefined) response.setHeader(name, value);
+    }
     live();
   });
   if (response.closed) setImmediate(begin);

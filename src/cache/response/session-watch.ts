@@ -1,4 +1,5 @@
 /** Whether a handler touched the session: then its answer is somebody's own. */
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 /** Tells whether the handler touched the session; what others do within `below` does not count. */
@@ -45,4 +46,22 @@ export function watchSession(request: IncomingMessage): SessionWatch {
     },
     stop: () => define({ value: session, writable: true }),
   };
+}
+
+/** Tells whether a session is still what it is now: a handler that changes it speaks to its owner. */
+export function sessionKeeper(request: IncomingMessage): () => boolean {
+  const carrier = request as IncomingMessage & { session?: unknown };
+  const { session } = carrier;
+  if (session === undefined) return () => true;
+  const before = textOf(session);
+  return () => carrier.session === session && textOf(session) === before;
+}
+
+/** What is not even JSON is no session that could be saved, and never the same. */
+function textOf(session: unknown): string {
+  try {
+    return JSON.stringify(session);
+  } catch {
+    return randomUUID();
+  }
 }

@@ -12,6 +12,8 @@ export interface Place {
   readonly hash: string;
   /** The variant's key, for when the resource's own holds another variant, or none. */
   readonly variantKey: string;
+  /** It is shared by requests of which nobody said whose they are. */
+  readonly isAnonymous: boolean;
   /**
    * Most resources have one variant; its entry stands in the resource's own key, behind the version.
    * Where many are to be expected, that key holds the version alone, so that no lookup reads another's
