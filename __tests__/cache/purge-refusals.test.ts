@@ -3,7 +3,7 @@ import express from "express";
 import { KitError, type KitEvents } from "express-redis-kit";
 import request from "supertest";
 import { makeKit, serve } from "../support/kit.ts";
-import { startRedis } from "../support/redis-server.ts";
+import { startRedis, until } from "../support/redis-server.ts";
 
 describe("a purge that would miss", () => {
   it.each([
@@ -48,6 +48,44 @@ describe("a purge while Redis is away", () => {
     expect([response.status, await response.json()]).toEqual([200, "written"]);
     expect(reports.map(({ during }) => during)).toContain("purging the cache");
     redis.kill("SIGCONT");
+  });
+});
+
+describe("a purge that a frozen Redis did not take", () => {
+  it("is made up for, and until then its instance serves nothing that it would have taken back", async () => {
+    const redis = await startRedis();
+    const kit = makeKit({ redis: redis.url, deadline: 100 });
+    const elsewhere = makeKit({ redis: redis.url, deadline: 1000 });
+    await Promise.all([kit.ready(), elsewhere.ready()]);
+    let value = 1;
+    const app = express();
+    app.get("/x", kit.cache("x", { host: false }), (_req, res) => void res.json(value));
+    app.get("/wrapped", async (_req, res) => {
+      res.json(await kit.cache.wrap("w", () => value));
+    });
+    app.put("/x", kit.cache.purges("x", "w"), (_req, res) => {
+      value += 1;
+      res.json("written");
+    });
+    const url = await serve(app);
+    const other = express().get("/x", elsewhere.cache("x", { host: false }), (_req, res) => {
+      res.json(value);
+    });
+    const otherUrl = await serve(other);
+    const read = async (from = `${url}/x`): Promise<unknown> => (await fetch(from)).json();
+    expect([await read(), await read(`${url}/wrapped`)]).toEqual([1, 1]);
+    await until(async () => (await redis.client.strlen("cache:x")) > 100, "an entry");
+    redis.kill("SIGSTOP");
+    await (await fetch(`${url}/x`, { method: "PUT" })).json();
+    redis.kill("SIGCONT");
+    await until(async () => (await kit.health()).status === "ok", "Redis answers again");
+    expect([await read(), await read(`${url}/wrapped`)]).toEqual([2, 2]);
+    await until(async () => (await read(`${otherUrl}/x`)) === 2, "the purge is made up for");
+    await until(
+      async () => (await fetch(`${url}/x`)).headers.get("cache-status")!.includes("hit"),
+      "it is served again",
+    );
+    await redis.stop();
   });
 });
 

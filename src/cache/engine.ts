@@ -2,6 +2,7 @@
 import { type Context, reporter } from "../context.ts";
 import { Coalescing } from "./coalescing.ts";
 import { createTeller, type Teller } from "./counts.ts";
+import { Overdue } from "./overdue.ts";
 import { CacheStore } from "./store/store.ts";
 import { createTiers, type Tiers } from "./store/tier.ts";
 import { expireScript, expiryStamp } from "./store/version.ts";
@@ -12,13 +13,14 @@ export interface Engine {
   readonly coalescing: Coalescing;
   readonly tiers: Tiers;
   readonly teller: Teller;
+  readonly overdue: Overdue;
   /** Tells what was survived, by the event `redis-error`. */
   readonly report: (during: string) => (error: unknown) => void;
   /** Takes back all that was made under these versions; answers whether there was anything. */
   drop(keys: readonly string[]): Promise<boolean>;
   /** Calls all that was made under a version stale; answers whether there was anything. */
   expire(key: string): Promise<boolean>;
-  /** As {@link drop}; a failure is told, and what was stored then ends with its time. */
+  /** As {@link drop}; a failure is told, and tried again. */
   dropQuietly(keys: readonly string[]): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export function createEngine(context: Context): Engine {
       await tellOthers(keys);
     }
   };
+  const overdue = new Overdue(drop);
   return {
     store,
     tiers,
@@ -46,8 +49,14 @@ export function createEngine(context: Context): Engine {
     coalescing: new Coalescing(store, report("coalescing")),
     teller: createTeller(context.events),
     drop,
+    overdue,
     dropQuietly: async (keys) => {
-      await drop(keys).catch(report("purging the cache"));
+      try {
+        await drop(keys);
+      } catch (error) {
+        report("purging the cache")(error);
+        overdue.add(keys);
+      }
     },
     expire: async (key) => {
       const isThere = await context.connection.run(expireScript, key, [expiryStamp(Date.now())]);

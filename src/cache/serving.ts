@@ -46,6 +46,10 @@ export class Serving {
 
   serve(passage: Passage): void {
     const { request, place } = passage;
+    if (this.#engine.overdue.concerns(place.versionKeys)) {
+      this.#forwardWithout(passage, "purge-overdue");
+      return;
+    }
     const demands = this.#plan.life === undefined ? demandsOf(request.headers) : undefined;
     const entry = this.#tier?.get(place);
     const judgement = entry && judgeFreshness(entry, undefined, demands);
@@ -57,7 +61,7 @@ export class Serving {
     const generation = this.#tier?.generation() ?? 0;
     void this.#engine.store.find(passage.place).then(
       (found) => this.#use(passage, found, demands, generation),
-      (error: unknown) => this.#forwardWithout(passage, error),
+      (error: unknown) => this.#fail(passage, error),
     );
   }
 
@@ -79,10 +83,14 @@ export class Serving {
     answerWith(request, response, entry, hitStatus(ttl));
   }
 
-  /** Redis could not be asked: the handler answers, and nothing is stored. */
-  #forwardWithout({ response, place, next }: Passage, error: unknown): void {
+  /** Redis could not be asked. */
+  #fail(passage: Passage, error: unknown): void {
     this.#engine.report("reading the cache")(error);
-    const detail = error instanceof KitError ? error.code : "error";
+    this.#forwardWithout(passage, error instanceof KitError ? error.code : "error");
+  }
+
+  /** The handler answers, and nothing is stored. */
+  #forwardWithout({ response, place, next }: Passage, detail: string): void {
     setCacheStatus(response, `fwd=miss; detail=${detail}`);
     this.#engine.teller.tell(place.template, "miss", detail);
     next();
@@ -144,7 +152,7 @@ export class Serving {
     try {
       turn = await this.#turnFor(looked);
     } catch (error) {
-      return this.#forwardWithout(looked, error);
+      return this.#fail(looked, error);
     }
     if (turn === "gone") return;
     if ("lease" in turn) return this.#forward(looked, turn.lease);

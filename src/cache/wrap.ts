@@ -133,6 +133,10 @@ class Use {
   }
 
   async value(): Promise<unknown> {
+    if (this.#engine.overdue.concerns(this.#place.versionKeys)) {
+      this.#tell("miss", "purge-overdue");
+      return this.#loader();
+    }
     const near = this.#plan.tier?.get(this.#place);
     if (near !== undefined && judgeFreshness(near).use === "fresh")
       return this.#served("hit", near);
