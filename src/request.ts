@@ -80,7 +80,9 @@ export function isSecure(request: KnownRequest, trust: Trust): boolean {
 
 /** Scheme and host that the client asked for, as far as they are believed; as written, since a handler sees them so. */
 export function requestOrigin(request: KnownRequest, trust: Trust): string {
-  const host = forwarded(request, trust, "x-forwarded-host") || (request.headers.host ?? "");
+  // HTTP/2 names it in a pseudo-field, and may have both: a handler can read either.
+  const named = [request.headers[":authority"], request.headers.host].filter(Boolean).join(" ");
+  const host = forwarded(request, trust, "x-forwarded-host") || named;
   return `${schemeOf(request, trust)}://${host}`;
 }
 

@@ -30,7 +30,7 @@ function routeOf(index: number): Route {
     ...(isOrigin && { ttl: "origin" }),
     ...(ignored.length > 0 && { ignoreCookies: ignored }),
     ...(collapse !== undefined && { collapse }),
-    ...pick<CacheOptions>([{}, { stale: "1h" }], index, 4),
+    ...pick<CacheOptions>([{}, { stale: "1h" }, { stale: "1h" }], index, 4),
     ...pick<CacheOptions>([{}, { staleIfError: "1h" }, { staleIfError: "1h" }], index, 5),
     ...pick<CacheOptions>([{}, { memory: {} }], index, 6),
     ...pick<CacheOptions>([{}, { tags: ["leak"] }], index, 7),

@@ -28,13 +28,15 @@ export interface Lease {
   /** Hands over what was made; answers false where it was purged meanwhile. */
   keep(product: Product): Promise<boolean>;
   /** What was made cannot be shared: whoever waits makes their own. */
-  refuse(): void;
+  refuse(isError?: boolean): void;
+  /** There was an error, and what is stored stood in for it: for whoever waits, too. */
+  cover(): void;
   /** Nothing was made: another one may begin. */
   abandon(): void;
 }
 
 /** Make it, take what another one made, or leave it, for who asked has gone. */
-export type Turn = { readonly lease: Lease } | { readonly followed: Entry } | "gone";
+export type Turn = { readonly lease: Lease } | { readonly followed: Entry } | "covered" | "gone";
 
 /** What is to be made. */
 export interface Work {
@@ -45,6 +47,8 @@ export interface Work {
 
 /** Who asks for a turn. */
 export interface Asker extends Work {
+  /** The request that asks: it waits for no flight of its own, further out on its way. */
+  readonly owner?: object;
   /** Aborted once nobody waits for the answer. Undefined: somebody always does. */
   readonly gone: AbortSignal | undefined;
 }
@@ -99,11 +103,14 @@ export class Coalescing {
     while (!isGone()) {
       const flight = this.#flights.find(id);
       if (flight === undefined) {
-        return this.#seek({ ...asker, versions, until }, this.#flights.begin(id, collapse.age));
+        const begun = this.#flights.begin(id, collapse.age, asker.owner);
+        return this.#seek({ ...asker, versions, until }, begun);
       }
+      if (flight.owner !== undefined && flight.owner === asker.owner) return alone;
       // eslint-disable-next-line no-await-in-loop -- of a flight that came to nothing, the next one is joined
       const outcome = await outcomeOf(flight, until, gone);
       if (outcome === "gone") break;
+      if (outcome === "covered") return found.entry === undefined ? alone : "covered";
       if (outcome === "abandoned") continue;
       const isFollowed = typeof outcome === "object" && isFor(place, outcome);
       return isFollowed ? { followed: outcome.entry } : alone;
@@ -228,10 +235,12 @@ export class Coalescing {
           end(outcome, isShared ? 0 : NOTE);
         }
       },
-      refuse: () => {
-        this.#passing.set(place.variantKey, true);
+      refuse: (isError = false) => {
+        // Of an error it is hoped that it ends, and then one is to ask for all again.
+        if (!isError) this.#passing.set(place.variantKey, true);
         end("refused", NOTE);
       },
+      cover: () => end("covered", NOTE),
       abandon: () => end("abandoned", 0),
     };
   }

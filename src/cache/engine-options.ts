@@ -5,7 +5,13 @@ import {
   type MemoryPlan,
   parseMemory,
 } from "../config/cache-defaults.ts";
-import { checkOptions, type Duration, parseCount, parseDuration } from "../validate.ts";
+import {
+  checkOptions,
+  type Duration,
+  LONGEST_TIMER,
+  parseCount,
+  parseDuration,
+} from "../validate.ts";
 
 /** How long something is kept. */
 export interface LifeOptions {
@@ -62,8 +68,8 @@ function parseCollapse(collapse: EngineOptions["collapse"] = {}): EnginePlan["co
   if (collapse === false) return undefined;
   checkOptions("collapse", collapse, ["wait", "age"]);
   return Object.freeze({
-    wait: parseDuration("collapse.wait", collapse.wait ?? "5s"),
-    age: parseDuration("collapse.age", collapse.age ?? "5s"),
+    wait: parseDuration("collapse.wait", collapse.wait ?? "5s", LONGEST_TIMER),
+    age: parseDuration("collapse.age", collapse.age ?? "5s", LONGEST_TIMER),
   });
 }
 

@@ -5,6 +5,7 @@ import type { Entry } from "./store/entry.ts";
 export type Outcome =
   | { readonly entry: Entry; readonly vary: readonly string[] | undefined }
   | "refused"
+  | "covered"
   | "abandoned"
   | "late"
   | "gone";
@@ -12,6 +13,8 @@ export type Outcome =
 /** Work under way. */
 export interface Flight {
   readonly outcome: Promise<Outcome>;
+  /** Who leads it. */
+  readonly owner: object | undefined;
   end(outcome: Outcome): void;
 }
 
@@ -24,7 +27,7 @@ export class Flights {
   }
 
   /** Begins a flight that others find for `age` milliseconds at most. */
-  begin(id: string, age: number): Flight {
+  begin(id: string, age: number, owner?: object): Flight {
     let settle!: (outcome: Outcome) => void;
     const outcome = new Promise<Outcome>((resolve) => (settle = resolve));
     const forget = (): void => {
@@ -37,7 +40,7 @@ export class Flights {
     };
     // Whoever waits by then begins anew, as they do in other processes once the lock has ended.
     const timer = setTimeout(end, age, "abandoned" satisfies Outcome).unref();
-    const flight: Flight = { outcome, end };
+    const flight: Flight = { outcome, end, owner };
     this.#underWay.set(id, flight);
     return flight;
   }

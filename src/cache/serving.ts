@@ -3,12 +3,19 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import { KitError } from "../errors.ts";
 import type { Lease, Turn } from "./coalescing.ts";
 import type { Engine } from "./engine.ts";
+import { freshen } from "./freshening.ts";
 import { type Judgement, judgeFreshness } from "./freshness.ts";
 import { type Demands, demandsOf } from "./http/directives.ts";
 import type { CachePlan } from "./options.ts";
-import { watchHead } from "./response/head.ts";
 import { type Outcome, record } from "./response/recording.ts";
-import { answerWith, hitStatus, setCacheStatus } from "./response/reply.ts";
+import {
+  answerNotCached,
+  answerWith,
+  hitStatus,
+  isAnswered,
+  setCacheStatus,
+  takeBack,
+} from "./response/reply.ts";
 import { afterAnswer, canLiveTwice } from "./response/second-life.ts";
 import type { Entry } from "./store/entry.ts";
 import type { Place } from "./store/place.ts";
@@ -28,6 +35,8 @@ interface Looked extends Passage {
   readonly found: Found;
   readonly demands: Demands | undefined;
   readonly judgement: Judgement | undefined;
+  /** It waits for nobody. */
+  readonly isAlone?: boolean;
   /** Of the memory tier, when the lookup began. */
   readonly generation: number;
 }
@@ -53,8 +62,8 @@ export class Serving {
     const demands = this.#plan.life === undefined ? demandsOf(request.headers) : undefined;
     const entry = this.#tier?.get(place);
     const judgement = entry && judgeFreshness(entry, undefined, demands);
-    if (judgement?.use === "fresh") this.#hit(passage, entry!, judgement.ttl);
-    else this.#look(passage, demands);
+    if (judgement?.use === "fresh" && this.#hit(passage, entry!, judgement.ttl)) return;
+    this.#look(passage, demands);
   }
 
   #look(passage: Passage, demands: Demands | undefined): void {
@@ -66,11 +75,11 @@ export class Serving {
   }
 
   #use(passage: Passage, found: Found, demands: Demands | undefined, generation: number): void {
+    if (isAnswered(passage.response)) return;
     const { entry, expiredAt, vary } = found;
     const judgement = entry && judgeFreshness(entry, expiredAt, demands);
-    if (judgement?.use === "fresh") {
+    if (judgement?.use === "fresh" && this.#hit(passage, entry!, judgement.ttl)) {
       this.#tier?.put(passage.place, { entry: entry!, vary }, generation);
-      this.#hit(passage, entry!, judgement.ttl);
       return;
     }
     const looked: Looked = { ...passage, found, demands, judgement, generation };
@@ -78,9 +87,17 @@ export class Serving {
     else void this.#make(looked);
   }
 
-  #hit({ request, response, place }: Passage, entry: Entry, ttl: number): void {
+  /** Answers false where Node refuses the entry, which somebody else must have written. */
+  #hit({ request, response, place }: Passage, entry: Entry, ttl: number): boolean {
+    try {
+      answerWith(request, response, entry, hitStatus(ttl));
+    } catch (error) {
+      if (response.headersSent) throw error;
+      takeBack(response, entry);
+      return false;
+    }
     this.#engine.teller.tell(place.template, "hit");
-    answerWith(request, response, entry, hitStatus(ttl));
+    return true;
   }
 
   /** Redis could not be asked. */
@@ -143,7 +160,9 @@ export class Serving {
       return answerNotCached(response);
     }
     if (request.method === "HEAD" || demands?.noStore) {
-      if (this.#plan.life === undefined && !demands?.noStore) this.#watchHead(looked);
+      if (this.#plan.life === undefined && !demands?.noStore) {
+        freshen(this.#engine, this.#plan, looked);
+      }
       setCacheStatus(response, `fwd=${reasonOf(looked)}`);
       teller.tell(place.template, "miss");
       return next();
@@ -155,41 +174,41 @@ export class Serving {
       return this.#fail(looked, error);
     }
     if (turn === "gone") return;
+    if (turn === "covered") return this.#cover(looked);
+    if (isAnswered(response)) {
+      if ("lease" in turn) turn.lease.abandon();
+      return;
+    }
     if ("lease" in turn) return this.#forward(looked, turn.lease);
     teller.tell(place.template, "collapsed");
     answerWith(request, response, turn.followed, `fwd=${reasonOf(looked)}; collapsed`);
   }
 
-  #watchHead({ request, response, place, found }: Looked): void {
-    const { entry, versions } = found;
-    if (entry === undefined) return;
-    const engine = this.#engine;
-    const previous = { entry, coversError: false };
-    const assignment = {
-      plan: this.#plan,
-      place,
-      versions: versions.map(String),
-      forwarded: "stale",
-      previous,
-    };
-    const told = engine.report("storing a response");
-    watchHead(request, response, assignment, {
-      confirmed: ({ entry: made, ttl, vary }) => {
-        engine.store.keep({ place, found, entry: made, ttl, vary }).catch(told);
-      },
-      outdated: () => {
-        engine.expire(place.versionKeys[0]!).catch(told);
-      },
-    });
+  /** Another one's handler failed: for this request, what it found stands in as well. */
+  #cover(looked: Looked): void {
+    const { request, response, place, found, judgement } = looked;
+    if (!judgement!.coversError) {
+      void this.#make({ ...looked, isAlone: true });
+      return;
+    }
+    this.#engine.teller.tell(place.template, "stale", "stale-if-error");
+    const status = `fwd=${reasonOf(looked)}; collapsed; detail=stale-if-error`;
+    answerWith(request, response, found.entry!, status);
   }
 
-  #turnFor({ response, place, found, demands }: Looked): Promise<Turn> {
+  #turnFor({ request, response, place, found, demands, isAlone }: Looked): Promise<Turn> {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     // Who will not have what is stored will not have what others began to make before, either.
-    const isPicky = demands?.noCache === true || demands?.maxAge !== undefined;
+    const isPicky = isAlone || demands?.noCache === true || demands?.maxAge !== undefined;
     const collapse = isPicky ? undefined : this.#plan.collapse;
-    return this.#engine.coalescing.take({ place, found, collapse, gone: gone.signal });
+    return this.#engine.coalescing.take({
+      place,
+      found,
+      collapse,
+      gone: gone.signal,
+      owner: request,
+    });
   }
 
   #forward(looked: Looked, lease: Lease): void {
@@ -199,12 +218,19 @@ export class Serving {
 
   /** Runs the handler, and keeps what it answers. */
   #run(looked: Looked, lease: Lease, isDetached = false): void {
+    const engine = this.#engine;
     const { request, response, place, found, judgement, next } = looked;
     const previous = found.entry && { entry: found.entry, coversError: judgement!.coversError };
     const { versions } = lease;
     const forwarded = reasonOf(looked);
     const assignment = { plan: this.#plan, place, versions, forwarded, isDetached, previous };
-    record(request, response, assignment, this.#outcomeOf(looked, lease));
+    try {
+      record(request, response, assignment, this.#outcomeOf(looked, lease));
+    } catch (error) {
+      // Nothing has been asked yet: whatever the response cannot do, the request goes on.
+      lease.abandon();
+      engine.report("watching a response")(error);
+    }
     next();
   }
 
@@ -222,7 +248,7 @@ export class Serving {
           .catch(report("storing a response"));
       },
       refused: (reason) => {
-        lease.refuse();
+        lease.refuse(reason.startsWith("status-5"));
         refused(reason);
       },
       aborted: () => {
@@ -230,7 +256,7 @@ export class Serving {
         refused("aborted");
       },
       covered: (status) => {
-        lease.refuse();
+        lease.cover();
         refused(`status-${status}`);
         teller.tell(place.template, "stale", "stale-if-error");
       },
@@ -243,10 +269,4 @@ function reasonOf({ found, judgement }: Looked): string {
   if (judgement?.isUnwanted && judgement.ttl > 0) return "request";
   if (found.entry !== undefined) return "stale";
   return found.isVaryMiss ? "vary-miss" : "miss";
-}
-
-/** RFC 9111, section 5.2.1.7. */
-function answerNotCached(response: ServerResponse): void {
-  response.statusCode = 504;
-  response.end();
 }

@@ -11,6 +11,8 @@ function isLost(value: unknown): boolean {
     return (
       types.isMap(value) ||
       types.isSet(value) ||
+      types.isWeakMap(value) ||
+      types.isWeakSet(value) ||
       types.isRegExp(value) ||
       types.isNativeError(value) ||
       types.isPromise(value) ||
@@ -33,7 +35,8 @@ export function encodeValue(value: unknown): { fields: Fields; body: Buffer } | 
   try {
     const text = JSON.stringify(value, function note(this: Record<string, unknown>, key, now) {
       // `now` is what `toJSON` made of it: of a Buffer, an object.
-      hasLost ||= isLost(now) || ArrayBuffer.isView(this[key]);
+      const isHole = now === undefined && Array.isArray(this);
+      hasLost ||= isHole || isLost(now) || ArrayBuffer.isView(this[key]);
       return now as unknown;
     }) as string | undefined;
     if (hasLost || text === undefined) return undefined;
@@ -41,6 +44,12 @@ export function encodeValue(value: unknown): { fields: Fields; body: Buffer } | 
   } catch {
     return undefined; // A circle, or a BigInt.
   }
+}
+
+/** A value in the shape that it has once it was stored; as it is, if it cannot be. */
+export function shapeOf(value: unknown): unknown {
+  const encoded = encodeValue(value);
+  return encoded === undefined ? value : decodeValue(encoded);
 }
 
 /** The value of a body: a new one each time, so that nobody changes another's. */

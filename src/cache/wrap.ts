@@ -21,7 +21,7 @@ import type { Entry } from "./store/entry.ts";
 import type { Place } from "./store/place.ts";
 import type { Found } from "./store/store.ts";
 import type { Tier } from "./store/tier.ts";
-import { decodeValue, encodeValue } from "./value.ts";
+import { decodeValue, encodeValue, shapeOf } from "./value.ts";
 
 /** Options of `cache.wrap()`. */
 export interface WrapOptions extends LifeOptions, EngineOptions {
@@ -70,13 +70,10 @@ export function createWrap(context: Context, engine: Engine): Wrap {
   };
 }
 
-/** Options are mostly one object for all calls of a place, and its memory must be the same. */
+/** Calls with the same `memory` share one tier. */
 function planner(defaults: CacheSettings, engine: Engine): (options: WrapOptions) => WrapPlan {
-  const known = new WeakMap<WrapOptions, WrapPlan>();
   const tiers = new Map<string, Tier | undefined>();
   return (options) => {
-    const found = known.get(options);
-    if (found !== undefined) return found;
     checkOptions("cache.wrap()", options, KNOWN);
     const parsed = parseEngine(options, defaults);
     const size = parsed.memory && `${parsed.memory.max} ${parsed.memory.ttl}`;
@@ -87,7 +84,6 @@ function planner(defaults: CacheSettings, engine: Engine): (options: WrapOptions
       tags: parseNames("tags", options.tags ?? []),
       tier: size === undefined ? undefined : tiers.get(size),
     };
-    known.set(options, plan);
     return plan;
   };
 }
@@ -135,7 +131,7 @@ class Use {
   async value(): Promise<unknown> {
     if (this.#engine.overdue.concerns(this.#place.versionKeys)) {
       this.#tell("miss", "purge-overdue");
-      return this.#loader();
+      return shapeOf(await this.#loader());
     }
     const near = this.#plan.tier?.get(this.#place);
     if (near !== undefined && judgeFreshness(near).use === "fresh")
@@ -155,7 +151,13 @@ class Use {
     } catch (error) {
       this.#engine.report("reading the cache")(error);
       this.#tell("miss", error instanceof KitError ? error.code : "error");
-      return this.#loader();
+      return shapeOf(await this.#loader());
+    }
+    if (turn === "covered") {
+      const isCovered = judgeFreshness(found.entry!, found.expiredAt).coversError;
+      if (!isCovered) return shapeOf(await this.#loader());
+      this.#tell("stale", "stale-if-error");
+      return decodeValue(found.entry!);
     }
     if (turn !== "gone" && "followed" in turn) return this.#served("collapsed", turn.followed);
     this.#tell("miss");
@@ -195,14 +197,19 @@ class Use {
     try {
       made = await this.#loader();
     } catch (error) {
-      this.#refuse(lease, "error");
-      if (entry === undefined || !judgeFreshness(entry, expiredAt).coversError) throw error;
+      this.#tell("refused", "error");
+      if (entry === undefined || !judgeFreshness(entry, expiredAt).coversError) {
+        lease.refuse(true);
+        throw error;
+      }
+      lease.cover();
       this.#tell("stale", "stale-if-error");
       return decodeValue(entry);
     }
     const encoded = encodeValue(made);
     if (encoded === undefined) return this.#refuse(lease, "not-json", made);
-    if (encoded.body.length > this.#plan.maxBytes) return this.#refuse(lease, "too-long", made);
+    if (encoded.body.length > this.#plan.maxBytes)
+      return this.#refuse(lease, "too-long", decodeValue(encoded));
     return this.#keep(lease, encoded);
   }
 

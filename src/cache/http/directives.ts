@@ -7,16 +7,17 @@ const NONE: Directives = new Map();
 
 /** What stands between commas; in a quoted string, a comma is no end. */
 const PART = /(?:"(?:[^"\\]|\\.)*"?|[^,"])+/g;
-const DIRECTIVE = /^\s*([^\s=]+)\s*(?:=\s*(.*?))?\s*$/s;
+/** Of a part without space around it; space within a name is no directive's. */
+const DIRECTIVE = /^([^\s=]+)(?:\s*=(.*))?$/s;
 
 /** Reads a field; of a directive that is there twice, the first counts (section 4.2.1). */
 export function directivesOf(value: number | string | readonly string[] | undefined): Directives {
   if (value === undefined) return NONE;
   const found = new Map<string, string | undefined>();
   for (const [part] of [value].flat().join(",").matchAll(PART)) {
-    const [, name, argument] = DIRECTIVE.exec(part) ?? [];
+    const [, name, argument] = DIRECTIVE.exec(part.trim()) ?? [];
     const key = name?.toLowerCase();
-    if (key !== undefined && !found.has(key)) found.set(key, argument && unquoted(argument));
+    if (key !== undefined && !found.has(key)) found.set(key, argument && unquoted(argument.trim()));
   }
   return found;
 }

@@ -5,6 +5,7 @@ import type { Context } from "../../context.ts";
 import { KitError } from "../../errors.ts";
 import { LRUCache } from "lru-cache";
 import type { Trust } from "../../config/trust-proxy.ts";
+import { parseNames } from "../../validate.ts";
 import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts";
 import type { CachePlan } from "../options.ts";
 import type { Place } from "../store/place.ts";
@@ -19,8 +20,9 @@ export interface Bypass {
   readonly isPersonal?: boolean;
 }
 
-/** How many places one `cache()` remembers. */
+/** How many places one `cache()` remembers, and of how many characters at most. */
 const REMEMBERED = 2000;
+const LONGEST = 1000;
 
 /** Finds the places of one `cache()`'s requests. */
 export class Places {
@@ -56,7 +58,8 @@ export class Places {
     }
     if (plan.life !== undefined) return place;
     const { hash } = place;
-    return { ...place, select: (vary) => selectedHash(request.headers, hash, vary) };
+    const headers = { ...request.headers }; // As they came: a handler may change its own.
+    return { ...place, select: (vary) => selectedHash(headers, hash, vary) };
   }
 }
 
@@ -71,7 +74,7 @@ function ingredientsOf(
   // Each with its length, so that no value can pose as two.
   const origin = host ? requestOrigin(request, trust) : "";
   const { variant } = sharing;
-  let text = `${originalUrl(request)} ${origin.length} ${origin} ${variant.length} ${variant}`;
+  let text = `${originalUrl(request)} ${request.url} ${origin.length} ${origin} ${variant.length} ${variant}`;
   const { params } = request;
   for (const name in params) {
     const value = params[name];
@@ -82,7 +85,7 @@ function ingredientsOf(
     const value = String(request.headers[name] ?? "");
     text += ` ${value.length} ${value}`;
   }
-  return text;
+  return text.length > LONGEST ? undefined : text;
 }
 
 function placeOf(
@@ -136,7 +139,11 @@ export function resourceOf(
     : undefined;
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request;
+  // HTTP/2 announces a body by not ending the stream with the header.
+  const { stream } = request as { stream?: { endAfterHeaders?: boolean } };
+  if (stream?.endAfterHeaders === false) return true;
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
@@ -144,7 +151,8 @@ function hasBody({ headers }: IncomingMessage): boolean {
 function tagsOf({ tags }: CachePlan, params: Params, request: KnownRequest): string[][] | KitError {
   if (typeof tags !== "function") return pathsOf(tags, params);
   try {
-    return pathsOf([...new Set(tags(request as unknown as Request))].map(parseTag), params);
+    const named = parseNames("tags", tags(request as unknown as Request));
+    return pathsOf([...new Set(named)].map(parseTag), params);
   } catch (error) {
     if (error instanceof KitError) return error;
     throw error;

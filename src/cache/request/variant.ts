@@ -41,8 +41,10 @@ export function variantOf(request: KnownRequest, plan: CachePlan, trust: Trust):
   const { path, query } = splitUrl(originalUrl(request));
   const kept = query.pairs.length === 0 ? "" : keptQuery(query.pairs, plan.query);
   if (kept === undefined) return { bypass: "query" };
-  const parts = [path, plan.host ? requestOrigin(request, trust) : "", kept];
-  for (const name of plan.vary) parts.push(String(request.headers[name] ?? ""));
+  // Beside the URL that arrived, the one that middlewares and routers have made of it.
+  const seen = splitUrl(request.url ?? "").path;
+  const parts = [path, seen, plan.host ? requestOrigin(request, trust) : "", kept];
+  for (const name of plan.vary) parts.push(name, String(request.headers[name] ?? ""));
   return { parts };
 }
 
@@ -62,9 +64,9 @@ function normalized(value: string | string[] | undefined): string {
     ? ""
     : `=${[value]
         .flat()
-        .join(",")
-        .replace(/\s*,\s*/g, ",")
-        .trim()}`;
+        .flatMap((line) => line.split(","))
+        .map((part) => part.trim())
+        .join(",")}`;
 }
 
 /** The hash of the stored variant that a request selects by the fields that a response's Vary names. */

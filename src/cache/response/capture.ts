@@ -191,7 +191,7 @@ class Capture {
 
   #write(args: Parameters<Output>): unknown {
     if (this.#divert()) return swallowing(this.#response).write(...args);
-    this.#record(args);
+    if (!this.#isEnding) this.#record(args); // HTTP/2's `end` writes its chunk, which is recorded.
     return this.#below(this.#calls.write, args);
   }
 

@@ -15,7 +15,7 @@ import {
 import { askToValidate, hideConditions } from "./conditions.ts";
 import { type Assignment, assemble, isAnothers, updated, withDate, withEtag } from "./product.ts";
 import { answerWith, resetHeader, setCacheStatus } from "./reply.ts";
-import { sessionKeeper, type SessionWatch, watchSession } from "./session-watch.ts";
+import { sessionKeeper, type SessionWatch, UNWATCHED, watchSession } from "./session-watch.ts";
 import { type Judged, ownFields, refusalOf } from "./storable.ts";
 import { termsOf } from "./terms.ts";
 
@@ -32,13 +32,6 @@ export interface Outcome {
 
 /** RFC 5861, section 4. */
 const ERRORS = new Set([500, 502, 503, 504]);
-
-/** For scopes under which a handler may use the session. */
-const UNWATCHED: SessionWatch = {
-  wasTouched: () => false,
-  below: (call) => call(),
-  stop: () => {},
-};
 
 /** A status and the fields beside it. */
 interface Head {
@@ -147,6 +140,8 @@ class Recorder implements CaptureListener {
   }
 
   onEnding(): void {
+    // Whoever left in the middle does not see the end; a handler that ends then may say anything.
+    if (this.#response.destroyed || this.#response.socket?.destroyed === true) this.abort();
     this.#session.stop();
   }
 
@@ -265,7 +260,7 @@ class Recorder implements CaptureListener {
           ? "session"
           : "refusal" in verdict
             ? verdict.refusal
-            : undefined;
+            : refusalOf(judged);
     const status = `fwd=${forwarded}; fwd-status=304`;
     const { body } = entry;
     if (refusal !== undefined) {

@@ -37,6 +37,7 @@ export function resetHeader(
   { length }: Buffer,
 ): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name);
+  response.statusMessage = "";
   // Node counts no body of a response whose length was taken off.
   response.setHeader("Content-Length", length);
   for (const [name, value] of Object.entries(fields)) {
@@ -49,6 +50,17 @@ export function hitStatus(ttl: number): string {
   return `hit; ttl=${Math.floor(ttl / 1000)}`;
 }
 
+/** Of an entry that somebody else wrote: what would frame its body otherwise, or speak to one client. */
+const NEVER_STORED = new Set(["content-length", "transfer-encoding", "connection", "set-cookie"]);
+
+/** Takes back what {@link answerWith} had set before it threw. */
+export function takeBack(response: ServerResponse, { fields }: Entry): void {
+  for (const name in fields) {
+    if (/^[\w-]+$/.test(name)) response.removeHeader(name);
+  }
+  for (const name of ["Age", "Cache-Status"]) response.removeHeader(name);
+}
+
 /** Sends the entry, or 304 where the client has it (RFC 9110, section 13). */
 export function answerWith(
   request: IncomingMessage,
@@ -59,6 +71,7 @@ export function answerWith(
   const { fields, status, body } = entry;
   const hasIt = status < 300 && isNotModified(request.headers, fields);
   for (const name in fields) {
+    if (NEVER_STORED.has(name)) continue;
     if (hasIt && name.startsWith("content-") && name !== "content-location") continue;
     writeField(response, name, fields[name]!);
   }
@@ -75,5 +88,16 @@ export function answerWith(
     return;
   }
   if (status !== 204) response.setHeader("Content-Length", body.length);
+  response.end();
+}
+
+/** A middleware before the cache may answer while the cache looks, as timeouts do. */
+export function isAnswered(response: ServerResponse): boolean {
+  return response.headersSent || response.writableEnded || response.destroyed;
+}
+
+/** RFC 9111, section 5.2.1.7. */
+export function answerNotCached(response: ServerResponse): void {
+  response.statusCode = 504;
   response.end();
 }

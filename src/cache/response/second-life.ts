@@ -53,6 +53,10 @@ function renew(request: IncomingMessage, response: ServerResponse): void {
   // Nobody passes `drain` on to the response, so nothing may ever have to wait for it.
   const highWaterMark = Number.MAX_SAFE_INTEGER;
   const nobody = new Writable({ highWaterMark, write: (_chunk, _encoding, done) => done() });
+  for (const name of ["setTimeout", "setNoDelay", "setKeepAlive", "ref", "unref"]) {
+    Object.defineProperty(nobody, name, { value: () => nobody });
+  }
+  nobody.on("error", () => {}); // Whoever destroys the response with an error, destroys it to nobody.
   response.assignSocket(nobody as unknown as Socket);
   response.once("finish", () => nobody.destroy());
   request.socket = deadEndOf(request.socket, () => nobody.destroy());

@@ -13,7 +13,9 @@ export interface SessionWatch {
 /** Notices whether the handler reads or replaces `request.session`. */
 export function watchSession(request: IncomingMessage): SessionWatch {
   const carrier = request as IncomingMessage & { session?: unknown };
-  let session: unknown = carrier.session;
+  const original = Object.getOwnPropertyDescriptor(carrier, "session");
+  let session: unknown = original?.get ? undefined : carrier.session;
+  const read = (): unknown => (original?.get ? original.get.call(carrier) : session);
   let isTouched = false;
   let isBelow = false;
   const define = (descriptor: PropertyDescriptor): void => {
@@ -25,12 +27,14 @@ export function watchSession(request: IncomingMessage): SessionWatch {
   };
   define({
     get: () => {
-      isTouched ||= !isBelow && session !== undefined;
-      return session;
+      const now = read();
+      isTouched ||= !isBelow && now !== undefined;
+      return now;
     },
     set: (value: unknown) => {
       isTouched ||= !isBelow;
-      session = value;
+      if (original?.set) original.set.call(carrier, value);
+      else session = value;
     },
   });
   return {
@@ -44,7 +48,7 @@ export function watchSession(request: IncomingMessage): SessionWatch {
         isBelow = before;
       }
     },
-    stop: () => define({ value: session, writable: true }),
+    stop: () => define(original?.get ? original : { value: session, writable: true }),
   };
 }
 
@@ -65,3 +69,10 @@ function textOf(session: unknown): string {
     return randomUUID();
   }
 }
+
+/** For scopes under which a handler may use the session. */
+export const UNWATCHED: SessionWatch = {
+  wasTouched: () => false,
+  below: (call) => call(),
+  stop: () => {},
+};

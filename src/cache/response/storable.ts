@@ -53,12 +53,20 @@ export function refusalOf(judged: Judged): string | undefined {
   return FORBIDDING.find((name) => directives.has(name)) ?? (vary.length > 0 ? "vary" : undefined);
 }
 
+/** `cors()` before the cache runs on hits, too, and says by itself to whom it allows what. */
+function isOriginCovered(fields: OutgoingHttpHeaders, baseline: OutgoingHttpHeaders): boolean {
+  const isBefore = tokensOf(baseline["vary"]).some((token) => token.toLowerCase() === "origin");
+  const isAllowedAfter = Object.entries(fields).some(
+    ([name, value]) =>
+      name.startsWith("access-control-") && String(value) !== String(baseline[name]),
+  );
+  return isBefore && !isAllowedAfter;
+}
+
 /** The request fields that a response varies on, beside those that are part of the variant. */
-export function varyOf({ fields, baseline, vary }: Judged): string[] {
-  // What stood in Vary before belongs to a middleware that runs on hits too.
-  const before = tokensOf(baseline["vary"]).map((token) => token.toLowerCase());
-  const covered = new Set([...before, ...vary, "accept-encoding"]);
-  covered.delete("*");
+export function varyOf({ fields, baseline, vary, isOrigin }: Judged): string[] {
+  const covered = new Set([...vary, "accept-encoding"]);
+  if (!isOrigin && isOriginCovered(fields, baseline)) covered.add("origin");
   const after = tokensOf(fields["vary"]).map((token) => token.toLowerCase());
   return [...new Set(after)].filter((token) => !covered.has(token)).toSorted();
 }

@@ -47,6 +47,20 @@ export function encodeEntry(entry: Entry, encoding: Encoding, head = "{"): Buffe
   ]);
 }
 
+/** Whoever can write to Redis may have written this; what is no answer at all is none of ours. */
+function isSound(entry: Partial<Entry>): boolean {
+  const { status, vary, versions, fields, bornAt, freshUntil, stale, staleIfError } = entry;
+  const isSignpost = status === 0 && Array.isArray(vary);
+  const isStatus = Number.isInteger(status) && (isSignpost || (status! >= 200 && status! < 600));
+  return (
+    isStatus &&
+    Array.isArray(versions) &&
+    typeof fields === "object" &&
+    fields !== null &&
+    [bornAt, freshUntil, stale, staleIfError].every(Number.isFinite)
+  );
+}
+
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 /** Reads an entry; undefined for bytes that are none. */
@@ -58,7 +72,7 @@ export function decodeEntry(bytes: Buffer): Entry | undefined {
     const entry = JSON.parse(bytes.toString("latin1", 0, end)) as Mutable<Entry> & {
       encoding?: string;
     };
-    if (typeof entry.status !== "number" || !Array.isArray(entry.versions)) return undefined;
+    if (!isSound(entry)) return undefined;
     const rest = bytes.subarray(end + 1);
     entry.body =
       entry.encoding === "base64" ? Buffer.from(rest.toString("latin1"), "base64") : rest;

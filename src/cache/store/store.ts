@@ -161,7 +161,12 @@ export class CacheStore {
     if (entry.hash === place.hash && place.isPlain && !found.isTaken) {
       const behind = encodeEntry(entry, encoding, ",");
       const args = [entry.versions[0]!, behind, ttl];
-      return this.#connection.run(fillScript, place.versionKeys[0]!, args);
+      const [isKept] = await Promise.all([
+        this.#connection.run(fillScript, place.versionKeys[0]!, args),
+        // Where it stood apart before, it would be found again.
+        this.#connection.del(place.variantKey),
+      ]);
+      return isKept;
     }
     const value = encodeEntry(entry, encoding);
     return this.#connection.set(this.#keyOf(place, entry.hash), value, { ttl });
@@ -226,7 +231,8 @@ function judge(
 /** Whether an entry may be served yet, to whatever request. */
 function isInUse(entry: Entry, versions: readonly (string | undefined)[]): boolean {
   const end = entry.freshUntil + Math.max(entry.stale, entry.staleIfError);
-  return end > Date.now() && judge(versions, entry, false).entry !== undefined;
+  // Its tags may be others than those of the request that asks.
+  return end > Date.now() && expiredSince(entry.versions[0]!, versions[0]) !== undefined;
 }
 
 /** The status of what is no response. */

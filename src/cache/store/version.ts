@@ -97,14 +97,18 @@ export const expireScript: Script<boolean> = defineScript({
   name: "cache-expire",
   lua: `${SET_UP}
 if not version then return 0 end
-redis.call('SETRANGE', KEYS[1], ${END - 13}, ARGV[1])
+local stamp = math.max(tonumber(ARGV[1]), tonumber(string.sub(version, ${TOKEN + 2})) + 1)
+redis.call('SETRANGE', KEYS[1], ${END - 13}, string.format('%013.0f', stamp))
 return 1
 `,
   run: (database, key, args) => {
     const value = database.getBytes(key);
-    if (versionOf(value) === undefined) return false;
+    const version = versionOf(value);
+    if (version === undefined) return false;
+    // No two of them are the same, so that what was made between them is told from what comes after.
+    const stamp = Math.max(Number(args[0]), Number(version.slice(TOKEN + 1)) + 1);
     const changed = Buffer.from(value!);
-    changed.write(String(args[0]), END - 13, "latin1");
+    changed.write(expiryStamp(stamp), END - 13, "latin1");
     database.set(key, changed, database.pttl(key)!);
     return true;
   },
