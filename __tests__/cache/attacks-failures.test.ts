@@ -184,6 +184,16 @@ describe("what somebody else left at an entry's key", () => {
     ["another protocol", (line) => (line["status"] = 101)],
     ["a birth that is no time", (line) => (line["bornAt"] = "yesterday")],
   ];
+  it.each(changes)("with %s is no answer where it is stale, either", async (_name, change) => {
+    const reply = await askAfter((line) => {
+      change(line);
+      Object.assign(line, { freshUntil: Date.now() - 1000, stale: 60_000 });
+    });
+    expect(reply).toMatchObject({ status: 200 });
+    expect(textOf(reply as RawReply)).toBe("page");
+    expect((reply as RawReply).headers["set-cookie"]).toBeUndefined();
+  });
+
   it.each(changes)("with %s is no answer", async (_name, change) => {
     const reply = await askAfter(change);
     if (reply === "no answer") throw new Error(`No answer; ${String(rejections[0])}`);

@@ -83,12 +83,22 @@ export class Serving {
       return;
     }
     const looked: Looked = { ...passage, found, demands, judgement, generation };
-    if (judgement?.use === "stale") this.#serveStale(looked, entry!, judgement.ttl);
-    else void this.#make(looked);
+    if (judgement?.use !== "stale" || !this.#serveStale(looked, entry!, judgement.ttl)) {
+      void this.#make(looked);
+    }
+  }
+
+  #hit(passage: Passage, entry: Entry, ttl: number): boolean {
+    return this.#answer(passage, entry, ttl, "hit");
   }
 
   /** Answers false where Node refuses the entry, which somebody else must have written. */
-  #hit({ request, response, place }: Passage, entry: Entry, ttl: number): boolean {
+  #answer(
+    { request, response, place }: Passage,
+    entry: Entry,
+    ttl: number,
+    outcome: "hit" | "stale",
+  ): boolean {
     try {
       answerWith(request, response, entry, hitStatus(ttl));
     } catch (error) {
@@ -96,7 +106,7 @@ export class Serving {
       takeBack(response, entry);
       return false;
     }
-    this.#engine.teller.tell(place.template, "hit");
+    this.#engine.teller.tell(place.template, outcome);
     return true;
   }
 
@@ -113,18 +123,17 @@ export class Serving {
     next();
   }
 
-  #serveStale(looked: Looked, entry: Entry, ttl: number): void {
+  #serveStale(looked: Looked, entry: Entry, ttl: number): boolean {
     const { request, response } = looked;
     const isRefreshing = request.method === "GET" && !looked.demands?.noStore;
-    if (isRefreshing && !canLiveTwice(response)) return void this.#refreshFirst(looked, entry, ttl);
+    if (isRefreshing && !canLiveTwice(response)) {
+      void this.#refreshFirst(looked, entry, ttl);
+      return true;
+    }
     const before = isRefreshing ? { ...response.getHeaders() } : {};
-    this.#stale(looked, entry, ttl);
-    if (isRefreshing) void this.#refresh(looked, before);
-  }
-
-  #stale({ request, response, place }: Passage, entry: Entry, ttl: number): void {
-    this.#engine.teller.tell(place.template, "stale");
-    answerWith(request, response, entry, hitStatus(ttl));
+    const isServed = this.#answer(looked, entry, ttl, "stale");
+    if (isServed && isRefreshing) void this.#refresh(looked, before);
+    return isServed;
   }
 
   async #refresh(looked: Looked, fields: OutgoingHttpHeaders): Promise<void> {
@@ -140,7 +149,7 @@ export class Serving {
   async #refreshFirst(looked: Looked, entry: Entry, ttl: number): Promise<void> {
     const lease = await this.#leaseFor(looked);
     if (lease) this.#forward(looked, lease);
-    else this.#stale(looked, entry, ttl);
+    else if (!this.#answer(looked, entry, ttl, "stale")) void this.#make(looked);
   }
 
   async #leaseFor({ place, found }: Looked): Promise<Lease | undefined> {
