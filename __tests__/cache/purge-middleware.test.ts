@@ -86,3 +86,9 @@ describe.each(EXPRESSES)("cache.purges, under $name", ({ express }) => {
     expect(writes).toBe(0);
   });
 });
+
+it("cache.purges() that names nothing is an error", () => {
+  expect(() => makeKit({ redis: false }).cache.purges()).toThrow(
+    expect.objectContaining({ code: "INVALID_OPTION" }),
+  );
+});

@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
 import { parseUserId, type UserId } from "../user-id.ts";
-import { checkOptions } from "../validate.ts";
+import { checkOptions, invalidOption } from "../validate.ts";
 import type { Engine } from "./engine.ts";
 import {
   mismatch,
@@ -59,7 +59,8 @@ export interface Purging {
    * A middleware that purges by its own route's params after a non-error response, before it ends: a
    * client that has the response reads what it wrote.
    *
-   * @throws KitError `INVALID_CACHE_TEMPLATE`; at a request `CACHE_KEY_INCOMPLETE`
+   * @throws KitError `INVALID_CACHE_TEMPLATE`, `INVALID_OPTION` where nothing is named; at a request
+   * `CACHE_KEY_INCOMPLETE`
    */
   purges(...targets: PurgeTarget[]): Middleware;
 }
@@ -107,6 +108,9 @@ export function createPurging(context: Context, engine: Engine): Purging {
       await engine.tiers.clear();
     },
     purges: (...targets) => {
+      if (targets.length === 0) {
+        throw invalidOption("purges()", undefined, "given a template or a tag at least");
+      }
       const keysOf = targets.map((target) => readTarget(context, target));
       return function purges(request, response, next) {
         try {
