@@ -194,9 +194,12 @@ export class Coalescing {
     try {
       const [lead, found] = await Promise.all([
         this.#store.lead(place, holder, versions, collapse?.age ?? DEFAULT_AGE),
-        this.#store.find(place),
+        this.#store.find(place).catch((error: unknown) => {
+          this.#report(error);
+          return undefined;
+        }),
       ]);
-      const made = madeUnder(versions, work.found, found);
+      const made = found && madeUnder(versions, work.found, found);
       if (made !== undefined && lead === "leading") {
         this.#store.release(place, holder, 0).catch(this.#report);
       }

@@ -1,5 +1,6 @@
 /** What `cache()`, `cache.wrap()` and the purges of one kit share. */
 import { type Context, reporter } from "../context.ts";
+import type { KitError } from "../errors.ts";
 import { Coalescing } from "./coalescing.ts";
 import { createTeller, type Teller } from "./counts.ts";
 import { Overdue } from "./overdue.ts";
@@ -41,7 +42,15 @@ export function createEngine(context: Context): Engine {
       await tellOthers(keys);
     }
   };
-  const overdue = new Overdue(drop);
+  const overdue = new Overdue(async (key) => {
+    try {
+      await context.connection.del(key);
+      await tiers.drop([key]).catch(() => {}); // Told when it was first tried.
+      return true;
+    } catch (error) {
+      return (error as KitError).code === "KIT_CLOSED";
+    }
+  });
   return {
     store,
     tiers,

@@ -11,13 +11,13 @@ const MAX = 10_000;
 
 /** The overdue purges of one kit. */
 export class Overdue {
-  readonly #drop: (keys: readonly string[]) => Promise<unknown>;
+  readonly #drop: (key: string) => Promise<boolean>;
   /** When each is given up, by `performance.now()`. */
   readonly #keys = new Map<string, number>();
   #isWaiting = false;
 
-  /** @param drop deletes keys; rejects where Redis cannot be asked */
-  constructor(drop: (keys: readonly string[]) => Promise<unknown>) {
+  /** @param drop deletes a key; answers whether that is done with, without a word where it is not */
+  constructor(drop: (key: string) => Promise<boolean>) {
     this.#drop = drop;
   }
 
@@ -46,15 +46,13 @@ export class Overdue {
 
   async #retry(): Promise<void> {
     const now = performance.now();
-    const due = [...this.#keys];
-    for (const [key, until] of due) if (until < now) this.#keys.delete(key);
-    try {
-      await this.#drop(due.map(([key]) => key));
-      // What was added anew meanwhile has another time.
-      for (const [key, until] of due) if (this.#keys.get(key) === until) this.#keys.delete(key);
-    } catch {
-      // It was told when it was first tried; an outage is told by the connection.
-    }
+    await Promise.all(
+      [...this.#keys].map(async ([key, until]) => {
+        // What was added anew meanwhile has another time.
+        const isDone = until < now || (await this.#drop(key));
+        if (isDone && this.#keys.get(key) === until) this.#keys.delete(key);
+      }),
+    );
     this.#isWaiting = false;
     if (this.#keys.size > 0) this.#wait();
   }

@@ -102,10 +102,13 @@ export function createPurging(context: Context, engine: Engine): Purging {
     expire: async (template, params) => engine.expire(resourceKey(template, params)),
     expireTag: async (tag, params) => engine.expire(tagKey(tag, params)),
     clear: async () => {
-      for await (const batch of connection.scan(keys.cachePrefix)) {
-        await Promise.all(batch.map((key) => connection.del(key)));
+      try {
+        for await (const batch of connection.scan(keys.cachePrefix)) {
+          await Promise.all(batch.map((key) => connection.del(key)));
+        }
+      } finally {
+        await engine.tiers.clear();
       }
-      await engine.tiers.clear();
     },
     purges: (...targets) => {
       if (targets.length === 0) {

@@ -89,30 +89,32 @@ export class Serving {
   }
 
   #hit(passage: Passage, entry: Entry, ttl: number): boolean {
-    return this.#answer(passage, entry, ttl, "hit");
+    return this.#answer(passage, entry, hitStatus(ttl), "hit");
   }
 
   /** Answers false where Node refuses the entry, which somebody else must have written. */
   #answer(
     { request, response, place }: Passage,
     entry: Entry,
-    ttl: number,
-    outcome: "hit" | "stale",
+    cacheStatus: string,
+    outcome: "hit" | "stale" | "collapsed",
+    detail?: string,
   ): boolean {
     try {
-      answerWith(request, response, entry, hitStatus(ttl));
+      answerWith(request, response, entry, cacheStatus);
     } catch (error) {
       if (response.headersSent) throw error;
       takeBack(response, entry);
       return false;
     }
-    this.#engine.teller.tell(place.template, outcome);
+    this.#engine.teller.tell(place.template, outcome, detail);
     return true;
   }
 
   /** Redis could not be asked. */
   #fail(passage: Passage, error: unknown): void {
     this.#engine.report("reading the cache")(error);
+    if (isAnswered(passage.response)) return;
     this.#forwardWithout(passage, error instanceof KitError ? error.code : "error");
   }
 
@@ -131,7 +133,7 @@ export class Serving {
       return true;
     }
     const before = isRefreshing ? { ...response.getHeaders() } : {};
-    const isServed = this.#answer(looked, entry, ttl, "stale");
+    const isServed = this.#answer(looked, entry, hitStatus(ttl), "stale");
     if (isServed && isRefreshing) void this.#refresh(looked, before);
     return isServed;
   }
@@ -148,8 +150,9 @@ export class Serving {
   /** Where nobody can be served while the handler runs on the same response, the one who refreshes waits. */
   async #refreshFirst(looked: Looked, entry: Entry, ttl: number): Promise<void> {
     const lease = await this.#leaseFor(looked);
-    if (lease) this.#forward(looked, lease);
-    else if (!this.#answer(looked, entry, ttl, "stale")) void this.#make(looked);
+    if (isAnswered(looked.response)) lease?.abandon();
+    else if (lease) this.#forward(looked, lease);
+    else if (!this.#answer(looked, entry, hitStatus(ttl), "stale")) void this.#make(looked);
   }
 
   async #leaseFor({ place, found }: Looked): Promise<Lease | undefined> {
@@ -183,31 +186,31 @@ export class Serving {
       return this.#fail(looked, error);
     }
     if (turn === "gone") return;
-    if (turn === "covered") return this.#cover(looked);
     if (isAnswered(response)) {
-      if ("lease" in turn) turn.lease.abandon();
+      if (typeof turn === "object" && "lease" in turn) turn.lease.abandon();
       return;
     }
+    if (turn === "covered") return this.#cover(looked);
     if ("lease" in turn) return this.#forward(looked, turn.lease);
-    teller.tell(place.template, "collapsed");
-    answerWith(request, response, turn.followed, `fwd=${reasonOf(looked)}; collapsed`);
+    const status = `fwd=${reasonOf(looked)}; collapsed`;
+    const isServed = this.#answer(looked, turn.followed, status, "collapsed");
+    if (!isServed) void this.#make({ ...looked, isAlone: true });
   }
 
   /** Another one's handler failed: for this request, what it found stands in as well. */
   #cover(looked: Looked): void {
-    const { request, response, place, found, judgement } = looked;
-    if (!judgement!.coversError) {
-      void this.#make({ ...looked, isAlone: true });
-      return;
-    }
-    this.#engine.teller.tell(place.template, "stale", "stale-if-error");
+    const { found, judgement } = looked;
     const status = `fwd=${reasonOf(looked)}; collapsed; detail=stale-if-error`;
-    answerWith(request, response, found.entry!, status);
+    const isServed =
+      judgement!.coversError &&
+      this.#answer(looked, found.entry!, status, "stale", "stale-if-error");
+    if (!isServed) void this.#make({ ...looked, isAlone: true });
   }
 
   #turnFor({ request, response, place, found, demands, isAlone }: Looked): Promise<Turn> {
     const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    if (isAnswered(response)) gone.abort(); // Its `close` has been told.
+    else response.once("close", () => gone.abort());
     // Who will not have what is stored will not have what others began to make before, either.
     const isPicky = isAlone || demands?.noCache === true || demands?.maxAge !== undefined;
     const collapse = isPicky ? undefined : this.#plan.collapse;

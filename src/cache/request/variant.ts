@@ -42,8 +42,15 @@ export function variantOf(request: KnownRequest, plan: CachePlan, trust: Trust):
   const kept = query.pairs.length === 0 ? "" : keptQuery(query.pairs, plan.query);
   if (kept === undefined) return { bypass: "query" };
   // Beside the URL that arrived, the one that middlewares and routers have made of it.
-  const seen = splitUrl(request.url ?? "").path;
-  const parts = [path, seen, plan.host ? requestOrigin(request, trust) : "", kept];
+  const url = request.url ?? "";
+  const seen = splitUrl(url);
+  const isQueryKept = seen.query.pairs.join("&") === query.pairs.join("&");
+  const parts = [
+    path,
+    isQueryKept ? seen.path : url,
+    plan.host ? requestOrigin(request, trust) : "",
+    kept,
+  ];
   for (const name of plan.vary) parts.push(name, String(request.headers[name] ?? ""));
   return { parts };
 }

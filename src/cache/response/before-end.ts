@@ -1,6 +1,7 @@
 /** Holds back what makes a response whole until something is done: a client that has it can rely on that. */
 import type { ServerResponse } from "node:http";
 import { freezeHeader, guardSocket, isBody, lateWrite } from "../../held-response.ts";
+import { failWith } from "./reply.ts";
 import { fieldsOf } from "./write-head.ts";
 
 type Call = (...args: unknown[]) => unknown;
@@ -9,7 +10,7 @@ type Name = "writeHead" | "flushHeaders" | "write" | "end";
 const NAMES: readonly Name[] = ["writeHead", "flushHeaders", "write", "end"];
 
 /** RFC 9110, section 6.4.1: statuses without a body. */
-const BODILESS = new Set([204, 304]);
+const BODILESS = new Set([204, 205, 304]);
 
 /**
  * Runs `work` once a response is complete but for what would make it whole to the client (its end; the
@@ -53,7 +54,13 @@ class Hold {
   writeHead(args: unknown[]): unknown {
     const length = fieldsOf(args)["content-length"];
     if (length !== undefined) this.#length = Number(length);
-    return this.#pass("writeHead", args);
+    // Over HTTP/2 the header leaves at once.
+    const leaves = "stream" in this.#response && !this.#held && !this.#isPassing();
+    if (!leaves || Number(args[0]) >= 400) return this.#pass("writeHead", args);
+    this.#response.statusCode = Number(args[0]);
+    if (this.#declared() !== 0) return this.#pass("writeHead", args);
+    this.#hold("writeHead", args);
+    return this.#response;
   }
 
   flushHeaders(): void {
@@ -129,7 +136,15 @@ class Hold {
       release();
       for (const [call, given] of held) this.#pass(call, given);
     };
-    finish().catch((error: unknown) => this.#response.destroy(error as Error));
+    finish().catch((error: unknown) => {
+      // What Node would have thrown at the call, had it not been held.
+      if (this.#response.headersSent) {
+        this.#response.destroy(error as Error);
+        return;
+      }
+      this.#isEnded = false;
+      failWith(this.#response, 500);
+    });
   }
 
   #run(): Promise<void> {

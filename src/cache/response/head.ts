@@ -35,6 +35,7 @@ export function watchHead(
   const { entry } = previous!;
   const baseline = { ...response.getHeaders() };
   const askedAt = Date.now();
+  const asked = { ...request.headers };
   onHeaders(response, () => {
     if (response.statusCode !== entry.status) return;
     const said = { ...response.getHeaders() };
@@ -49,8 +50,7 @@ export function watchHead(
       isOrigin: true,
       takesNotFound: true,
     };
-    const { headers } = request;
-    const terms = termsOf(plan, { ...judged, request: headers, askedAt, answeredAt });
+    const terms = termsOf(plan, { ...judged, request: asked, askedAt, answeredAt });
     if ("refusal" in terms) return outcome.outdated();
     const how = { fields, body: entry.body, isValidatable: entry.isValidatable === true };
     const product = assemble({ plan, previous, ...assignment }, judged, terms, how);

@@ -1,10 +1,14 @@
 /** Watches a handler's answer, and says what became of it: a product to be kept, or why there is none. */
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  ServerResponse,
+} from "node:http";
 import type { Product } from "../coalescing.ts";
 import type { Terms, Verdict } from "../http/storage.ts";
 import type { Entry } from "../store/entry.ts";
 import type { KnownRequest } from "../../request.ts";
-import { tokensOf } from "../http/tokens.ts";
 import {
   capture,
   type CaptureListener,
@@ -14,10 +18,11 @@ import {
 } from "./capture.ts";
 import { askToValidate, hideConditions } from "./conditions.ts";
 import { type Assignment, assemble, isAnothers, updated, withDate, withEtag } from "./product.ts";
-import { answerWith, resetHeader, setCacheStatus } from "./reply.ts";
+import { answerWith, failWith, resetHeader, setCacheStatus } from "./reply.ts";
 import { sessionKeeper, type SessionWatch, UNWATCHED, watchSession } from "./session-watch.ts";
 import { type Judged, ownFields, refusalOf } from "./storable.ts";
 import { termsOf } from "./terms.ts";
+import { watchVary } from "./vary-watch.ts";
 
 /** What became of it. Exactly one is told, once. */
 export interface Outcome {
@@ -65,11 +70,12 @@ class Recorder implements CaptureListener {
   readonly #outcome: Outcome;
   readonly #baseline: OutgoingHttpHeaders;
   readonly #askedAt = Date.now();
+  /** The request's fields as they came: a handler may change them. */
+  readonly #asked: IncomingHttpHeaders;
   readonly #isValidating: boolean;
   readonly #session: SessionWatch;
   readonly #isSessionKept: () => boolean;
-  /** What comes after the cache says once more what stood in Vary before. */
-  #repeatsVary = false;
+  readonly #saysVary: () => boolean;
   readonly #restoreConditions: () => void;
   #answeredAt = this.#askedAt;
   /** The fields as the handler left them; undefined until they are complete. */
@@ -90,13 +96,14 @@ class Recorder implements CaptureListener {
     this.#assignment = assignment;
     this.#outcome = outcome;
     this.#baseline = { ...response.getHeaders() };
-    this.#restoreConditions = hideConditions(request);
+    this.#asked = { ...request.headers };
     const { place, previous, isDetached } = assignment;
+    this.#isSessionKept = isDetached ? sessionKeeper(request) : () => true; // Looks at it first.
+    this.#session = place.isAnonymous ? watchSession(request) : UNWATCHED;
+    this.#restoreConditions = hideConditions(request);
     this.#isValidating = previous?.entry.isValidatable === true;
     if (this.#isValidating) askToValidate(request, previous!.entry.fields);
-    this.#isSessionKept = isDetached ? sessionKeeper(request) : () => true;
-    this.#session = place.isAnonymous ? watchSession(request) : UNWATCHED;
-    if (this.#baseline["vary"] !== undefined) this.#watchVary();
+    this.#saysVary = watchVary(response, () => this.#own);
   }
 
   below<T>(call: () => T): T {
@@ -169,7 +176,7 @@ class Recorder implements CaptureListener {
     const { plan } = this.#assignment;
     return {
       ...(this.#sent ?? headOf(this.#response)),
-      baseline: this.#repeatsVary ? { ...this.#baseline, vary: undefined } : this.#baseline,
+      baseline: this.#saysVary() ? { ...this.#baseline, vary: undefined } : this.#baseline,
       vary: plan.vary,
       isOrigin: plan.life === undefined,
       takesNotFound: plan.notFound !== undefined,
@@ -180,7 +187,7 @@ class Recorder implements CaptureListener {
     return termsOf(this.#assignment.plan, {
       status,
       fields,
-      request: this.#request.headers,
+      request: this.#asked,
       askedAt: this.#askedAt,
       answeredAt: this.#answeredAt,
     });
@@ -205,19 +212,6 @@ class Recorder implements CaptureListener {
     const { user } = this.#request as KnownRequest;
     const isSomebodys = this.#assignment.place.isAnonymous && user !== undefined && user !== null;
     return isSomebodys || this.#session.wasTouched() || !this.#isSessionKept();
-  }
-
-  /** Until the fields are complete: middlewares before the cache add theirs at that moment. */
-  #watchVary(): void {
-    const response = this.#response;
-    const { setHeader } = response as unknown as { setHeader: ServerResponse["setHeader"] };
-    response.setHeader = (name, value) => {
-      if (this.#own === undefined && name.toLowerCase() === "vary") {
-        const known = new Set(tokensOf(response.getHeader("Vary")));
-        this.#repeatsVary ||= tokensOf(value).every((token) => known.has(token));
-      }
-      return setHeader.call(response, name, value);
-    };
   }
 
   #announce(): void {
@@ -292,6 +286,12 @@ class Recorder implements CaptureListener {
     resetHeader(this.#response, this.#baseline, entry.body);
     // They are the asker's own, and are not stored.
     if (cookies !== undefined) this.#response.setHeader("Set-Cookie", cookies);
-    answerWith(this.#request, this.#response, entry, cacheStatus);
+    try {
+      answerWith(this.#request, this.#response, entry, cacheStatus);
+    } catch {
+      // Somebody else wrote the entry, and Node refuses it.
+      this.abort();
+      failWith(this.#response, 502);
+    }
   }
 }

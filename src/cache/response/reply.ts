@@ -45,6 +45,13 @@ export function resetHeader(
   }
 }
 
+/** Answers with a status alone. */
+export function failWith(response: ServerResponse, status: number): void {
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  Object.assign(response, { statusCode: status, statusMessage: "" });
+  response.end();
+}
+
 /** `hit` and how long the entry is fresh yet; negative once it is stale (RFC 9211, section 2.1). */
 export function hitStatus(ttl: number): string {
   return `hit; ttl=${Math.floor(ttl / 1000)}`;
@@ -93,7 +100,13 @@ export function answerWith(
 
 /** A middleware before the cache may answer while the cache looks, as timeouts do. */
 export function isAnswered(response: ServerResponse): boolean {
-  return response.headersSent || response.writableEnded || response.destroyed;
+  const { stream } = response as { stream?: { destroyed: boolean } }; // Of HTTP/2, whose responses have no `destroyed`.
+  return (
+    stream?.destroyed === true ||
+    response.destroyed ||
+    response.headersSent ||
+    response.writableEnded
+  );
 }
 
 /** RFC 9111, section 5.2.1.7. */

@@ -30,7 +30,11 @@ export function afterAnswer(
 ): void {
   const begin = AsyncResource.bind(() => {
     if (response.getHeader("Set-Cookie") !== undefined) return leave();
-    renew(request, response);
+    try {
+      renew(request, response);
+    } catch {
+      return leave(); // Somebody made a property of the response that cannot be taken off.
+    }
     for (const [name, value] of Object.entries(fields)) {
       if (value !== undefined) response.setHeader(name, value);
     }

@@ -69,16 +69,22 @@ class MemoryTier implements Tier {
     });
   }
 
-  get({ variantKey, select }: Place): Entry | undefined {
-    const found = this.#young(variantKey);
+  get(place: Place): Entry | undefined {
+    const { variantKey, select } = place;
+    const found = this.#young(variantKey, place);
     if (!isVary(found)) return found;
-    const selected = select && this.#young(selectedKey(variantKey, select(found)));
+    const selected = select && this.#young(selectedKey(variantKey, select(found)), place);
     return isVary(selected) ? undefined : selected;
   }
 
-  #young(key: string): Kept["what"] | undefined {
+  #young(key: string, { versionKeys }: Place): Kept["what"] | undefined {
     const kept = this.#kept.get(key);
-    return kept !== undefined && kept.until > performance.now() ? kept.what : undefined;
+    if (kept === undefined || kept.until <= performance.now()) return undefined;
+    // Tags may be a request's own: made under others, it may not have heard of this one's purge.
+    const isSame =
+      kept.versionKeys.length === versionKeys.length &&
+      kept.versionKeys.every((version, at) => version === versionKeys[at]);
+    return isSame ? kept.what : undefined;
   }
 
   generation(): number {
@@ -95,6 +101,7 @@ class MemoryTier implements Tier {
   }
 
   #keep(key: string, versionKeys: readonly string[], what: Kept["what"]): void {
+    if (!isVary(what) && what.body.length >= MAX_BYTES) return;
     this.#kept.set(key, { what, versionKeys, until: performance.now() + this.#ttl });
     for (const version of versionKeys) {
       const variants = this.#under.get(version) ?? new Set();
