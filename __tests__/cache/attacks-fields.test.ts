@@ -1,9 +1,10 @@
 /** What depends on a request's fields, or belongs to one client, reaches nobody else by way of the cache. */
 import { describe, expect, it } from "@jest/globals";
 import { get } from "node:http";
-import { watchCache } from "../support/cache.ts";
+import { afterRoundTrips, watchCache } from "../support/cache.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { send, textOf } from "../support/raw.ts";
+import { until } from "../support/redis-server.ts";
 import { expressApp } from "../support/shells.ts";
 import type { CacheOptions } from "express-redis-kit";
 import type { RequestHandler } from "express";
@@ -114,6 +115,50 @@ describe("by RFC 9111", () => {
     await kit.cache.expire("page");
     const mine = String((await ask({}, "HEAD")).headers["x-csrf-token"]);
     expect((await ask()).headers["x-csrf-token"]).not.toBe(mine);
+  });
+
+  it("a field of a HEAD whose handler looked at the session, and set no cookie, reaches nobody", async () => {
+    const { kit, ask } = await start({ ttl: "origin" }, anonymousSession(), (req, res) => {
+      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
+      if (req.method === "HEAD") {
+        res.set("X-CSRF-Token", (req as unknown as { session: { id: string } }).session.id);
+      }
+      res.send("body");
+    });
+    await ask();
+    await kit.cache.expire("page");
+    const mine = String((await ask({}, "HEAD")).headers["x-csrf-token"]);
+    await afterRoundTrips(kit);
+    expect((await ask()).headers["x-csrf-token"]).not.toBe(mine);
+  });
+
+  it("a HEAD with Vary: * makes no entry that is used without asking", async () => {
+    const { kit, ask } = await start({ ttl: "origin" }, nothing, (req, res) => {
+      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
+      if (req.method === "HEAD") res.set("Vary", "*");
+      res.send("body");
+    });
+    await ask();
+    await kit.cache.expire("page");
+    await ask({}, "HEAD");
+    await afterRoundTrips(kit);
+    expect((await ask()).headers["cache-status"]).not.toMatch(/; hit/);
+  });
+
+  it("the Age of a HEAD counts for the entry that it confirms", async () => {
+    const { kit, ask } = await start({ ttl: "origin" }, nothing, (req, res) => {
+      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
+      if (req.method === "HEAD") res.set("Age", "50");
+      res.send("body");
+    });
+    await ask();
+    await kit.cache.expire("page");
+    await ask({}, "HEAD");
+    await until(
+      async () => (await ask({}, "HEAD")).headers["cache-status"]!.includes("hit"),
+      "confirmed",
+    );
+    expect(Number((await ask({}, "HEAD")).headers["age"])).toBeGreaterThanOrEqual(50);
   });
 
   it("a 304 with Vary: * makes no entry that is used without asking", async () => {

@@ -3,9 +3,9 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import onHeaders from "on-headers";
 import type { Product } from "../coalescing.ts";
 import type { Entry } from "../store/entry.ts";
-import { type Assignment, assemble, updated } from "./product.ts";
-import { type Judged, ownFields } from "./storable.ts";
-import { termsOf } from "./terms.ts";
+import { confirmed } from "./confirmation.ts";
+import type { Assignment } from "./product.ts";
+import { UNWATCHED, watchSession } from "./session-watch.ts";
 
 /** What becomes of the stored response. */
 export interface HeadOutcome {
@@ -25,38 +25,33 @@ function isSame(entry: Entry, fields: OutgoingHttpHeaders): boolean {
   );
 }
 
-/** Watches the answer to a HEAD. */
+/** Watches the answer to a HEAD. One that is somebody's own says nothing of what is stored for all. */
 export function watchHead(
   request: IncomingMessage,
   response: ServerResponse,
-  { plan, previous, ...assignment }: Assignment,
+  assignment: Assignment,
   outcome: HeadOutcome,
 ): void {
-  const { entry } = previous!;
+  const { entry } = assignment.previous!;
   const baseline = { ...response.getHeaders() };
   const askedAt = Date.now();
   const asked = { ...request.headers };
+  const session = assignment.place.isAnonymous ? watchSession(request) : UNWATCHED;
+  let made: ReturnType<typeof confirmed> | undefined;
   onHeaders(response, () => {
+    session.stop();
     if (response.statusCode !== entry.status) return;
     const said = { ...response.getHeaders() };
-    if (!isSame(entry, said)) return outcome.outdated();
-    const answeredAt = Date.now();
-    const fields = updated(entry.fields, ownFields(said, baseline), answeredAt);
-    const judged: Judged = {
-      status: entry.status,
-      fields,
-      baseline: {},
-      vary: plan.vary,
-      isOrigin: true,
-      takesNotFound: true,
-    };
-    const terms = termsOf(plan, { ...judged, request: asked, askedAt, answeredAt });
-    if ("refusal" in terms) return outcome.outdated();
-    const how = { fields, body: entry.body, isValidatable: entry.isValidatable === true };
-    const product = assemble({ plan, previous, ...assignment }, judged, terms, how);
-    response.once("finish", () => {
-      // Set until the header left, by whomever: then its fields may be somebody's own.
-      if (response.getHeader("Set-Cookie") === undefined) outcome.confirmed(product);
-    });
+    const exchange = { said, baseline, asked, askedAt, answeredAt: Date.now() };
+    made = isSame(entry, said)
+      ? confirmed(assignment, { entry, ...exchange })
+      : { refusal: "another" };
+  });
+  response.once("finish", () => {
+    // Set until the header left, by whomever.
+    const isSomebodys = session.wasTouched() || response.getHeader("Set-Cookie") !== undefined;
+    if (made === undefined || isSomebodys) return;
+    if ("refusal" in made) outcome.outdated();
+    else outcome.confirmed(made);
   });
 }

@@ -1,6 +1,5 @@
 /** What is kept of an answer: its own fields, its body, and the terms on which it is stored. */
 import { createHash } from "node:crypto";
-import type { OutgoingHttpHeaders } from "node:http";
 import type { Product } from "../coalescing.ts";
 import type { Terms } from "../http/storage.ts";
 import type { CachePlan } from "../options.ts";
@@ -21,9 +20,6 @@ export interface Assignment {
   readonly previous?: { readonly entry: Entry; readonly coversError: boolean } | undefined;
 }
 
-/** RFC 9111, section 3.2: what of a 304 would contradict the stored body. */
-const OF_THE_BODY = ["content-encoding", "content-length", "content-range", "content-type"];
-
 /** A handler that sends no ETag gets one from us, for the requests that its entry will answer. */
 export function withEtag(fields: Fields, body: Buffer): Fields {
   if (fields["etag"] !== undefined) return fields;
@@ -33,13 +29,6 @@ export function withEtag(fields: Fields, body: Buffer): Fields {
 
 export function withDate(fields: Fields, at: number): Fields {
   return fields["date"] === undefined ? { ...fields, date: new Date(at).toUTCString() } : fields;
-}
-
-/** RFC 9111, section 3.2: what is stored, with what a 304 says anew. */
-export function updated(stored: Fields, said: Fields, at: number): Fields {
-  const { date: _then, ...kept } = stored;
-  for (const name of OF_THE_BODY) delete said[name];
-  return withDate({ ...kept, ...said }, at);
 }
 
 /** Puts a product together. */
@@ -67,12 +56,4 @@ export function assemble(
   };
   const ttl = Math.max(1, freshUntil - Date.now()) + keep;
   return { entry, ttl, vary: vary.length > 0 ? vary : undefined };
-}
-
-/** RFC 9111, section 4.3.4: a 304 whose strong validator is another one speaks of something else. */
-export function isAnothers(
-  said: OutgoingHttpHeaders["etag"],
-  stored: Fields[string] | undefined,
-): boolean {
-  return said !== undefined && !said.startsWith("W/") && said !== stored;
 }

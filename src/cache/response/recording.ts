@@ -17,7 +17,8 @@ import {
   type Progress,
 } from "./capture.ts";
 import { askToValidate, hideConditions } from "./conditions.ts";
-import { type Assignment, assemble, isAnothers, updated, withDate, withEtag } from "./product.ts";
+import { confirmed } from "./confirmation.ts";
+import { type Assignment, assemble, withDate, withEtag } from "./product.ts";
 import { answerWith, failWith, resetHeader, setCacheStatus } from "./reply.ts";
 import { sessionKeeper, type SessionWatch, UNWATCHED, watchSession } from "./session-watch.ts";
 import { type Judged, ownFields, refusalOf } from "./storable.ts";
@@ -232,44 +233,32 @@ class Recorder implements CaptureListener {
     return assemble(this.#assignment, judged, terms, { fields, body, isValidatable });
   }
 
-  /** The handler says that what is stored still holds (RFC 9111, section 4.3.4). */
+  /** The handler says that what is stored still holds. */
   #confirm(said: OutgoingHttpHeaders): void {
-    const { previous, plan, forwarded } = this.#assignment;
-    const { entry } = previous!;
-    const fields = updated(entry.fields, ownFields(said, this.#baseline), this.#answeredAt);
-    const judged: Judged = {
-      status: entry.status,
-      fields,
-      baseline: {},
-      vary: plan.vary,
-      isOrigin: true,
-      takesNotFound: true,
-    };
-    const verdict = this.#termsOf({ ...judged, fields: { ...fields, age: said["age"] } });
-    const refusal = isAnothers(said["etag"], entry.fields["etag"])
-      ? "another-etag"
-      : said["set-cookie"] !== undefined
-        ? "set-cookie"
-        : this.#isPersonal()
-          ? "session"
-          : "refusal" in verdict
-            ? verdict.refusal
-            : refusalOf(judged);
-    const status = `fwd=${forwarded}; fwd-status=304`;
-    const { body } = entry;
-    if (refusal !== undefined) {
+    const { entry } = this.#assignment.previous!;
+    const made = this.#isPersonal()
+      ? { refusal: "session" }
+      : confirmed(this.#assignment, {
+          entry,
+          said,
+          baseline: this.#baseline,
+          asked: this.#asked,
+          askedAt: this.#askedAt,
+          answeredAt: this.#answeredAt,
+        });
+    const status = `fwd=${this.#assignment.forwarded}; fwd-status=304`;
+    if ("refusal" in made) {
+      const { refusal } = made;
       this.#answer(entry, `${status}; detail=${refusal}`, said["set-cookie"]);
       return this.#tell(() => this.#outcome.refused(refusal));
     }
-    const how = { fields, body, isValidatable: true };
-    const product = assemble(this.#assignment, judged, verdict as Terms, how);
-    this.#answer(product.entry, `${status}; stored`);
+    this.#answer(made.entry, `${status}; stored`);
     // Middlewares before the cache may set a cookie as the header leaves, which can be later.
     onSent(this.#response, () =>
       this.#tell(() => {
         const isSomebodys = this.#response.getHeader("Set-Cookie") !== undefined;
         if (isSomebodys) this.#outcome.refused("set-cookie");
-        else this.#outcome.stored(product, "validated");
+        else this.#outcome.stored(made, "validated");
       }),
     );
   }
