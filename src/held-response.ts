@@ -75,10 +75,30 @@ export function isBody(chunk: unknown): boolean {
   return isAbsent || typeof chunk === "string" || types.isUint8Array(chunk);
 }
 
+/** Any of a response's calls. */
+export type Call = (...args: unknown[]) => unknown;
+
+/** The calls that give an answer. */
+export type CallName = "writeHead" | "write" | "end" | "flushHeaders";
+
+/** They, as they stand. */
+export type Calls = Readonly<Record<CallName, Call>>;
+
+/** What a response's calls are now. */
+export function callsOf(response: object): Calls {
+  const { writeHead, write, end, flushHeaders } = response as Calls;
+  return { writeHead, write, end, flushHeaders };
+}
+
+/** Calls the callback among the arguments of a call that goes nowhere. */
+export function callBack(args: readonly unknown[], ...told: readonly unknown[]): void {
+  const callback = args.find((argument) => typeof argument === "function");
+  if (callback) queueMicrotask(() => callback(...told));
+}
+
 /** A `write` after the end: its bytes are not part of the answer. */
 export function lateWrite(...args: unknown[]): boolean {
-  const callback = args.find((argument) => typeof argument === "function");
   const error = Object.assign(new Error("write after end"), { code: "ERR_STREAM_WRITE_AFTER_END" });
-  if (callback) queueMicrotask(() => callback(error));
+  callBack(args, error);
   return false;
 }

@@ -5,7 +5,8 @@ import { KitError } from "../errors.ts";
 import { heldAnswerFailed } from "./failures.ts";
 import { problemBody } from "../problem.ts";
 import type { KnownRequest } from "../request.ts";
-import type { Below, Gate } from "./held-answer.ts";
+import type { Calls } from "../held-response.ts";
+import type { Gate } from "./held-answer.ts";
 import { writeCookie } from "./write-cookie.ts";
 import type { SessionRequest } from "./live-session.ts";
 import type { SessionState } from "./state.ts";
@@ -20,7 +21,7 @@ function answerError(
   request: SessionRequest,
   { response }: SessionState,
   { status, headers, code }: KitError,
-  below: Below,
+  below: Calls,
 ): void {
   const title = STATUS_CODES[status] ?? "Error";
   const { contentType, body } = problemBody(request, {
@@ -103,7 +104,7 @@ export class SessionGate implements Gate {
     }
   }
 
-  answerInstead(error: unknown, below: Below): void {
+  answerInstead(error: unknown, below: Calls): void {
     this.#state.isRefused = true;
     answerError(this.#request, this.#state, this.report(error), below);
   }

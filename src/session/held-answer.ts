@@ -1,6 +1,14 @@
 /** An answer that was given and is held: its calls, in their order, until it may leave or is dropped. */
 import type { ServerResponse } from "node:http";
-import { freezeHeader, guardSocket, lateWrite } from "../held-response.ts";
+import {
+  type Call,
+  callBack,
+  type CallName,
+  type Calls,
+  freezeHeader,
+  guardSocket,
+  lateWrite,
+} from "../held-response.ts";
 
 /** Asked before bytes leave. */
 export interface Gate {
@@ -9,24 +17,16 @@ export interface Gate {
   /** The header is about to leave. */
   onHeader(): void;
   /** The wait failed before the header left. Answers with `below`, in place of all that was held. */
-  answerInstead(error: unknown, below: Below): void;
+  answerInstead(error: unknown, below: Calls): void;
   /** The wait failed after the header left. */
   report(error: unknown): void;
 }
-
-/** Any of them. */
-export type Call = (...args: unknown[]) => unknown;
-/** The calls that give an answer. */
-export type Name = "writeHead" | "write" | "end" | "flushHeaders";
-
-/** The response's calls as they were before they were wrapped. */
-export type Below = Readonly<Record<Name, Call>>;
 
 /** One answer while it is held: the calls that gave it, in their order. */
 export class HeldAnswer {
   readonly #response: ServerResponse;
   readonly #gate: Gate;
-  readonly #calls: [Name, unknown[]][] = [];
+  readonly #calls: [CallName, unknown[]][] = [];
   readonly #thaw: () => void;
   readonly #listening: Set<Call> | undefined;
   #letGo = (): void => {};
@@ -39,7 +39,7 @@ export class HeldAnswer {
     this.#thaw = response.headersSent ? () => {} : freezeHeader(response);
   }
 
-  take(name: Name, args: unknown[]): unknown {
+  take(name: CallName, args: unknown[]): unknown {
     if (this.#isEnded) return name === "write" ? lateWrite(...args) : this.#response;
     this.#calls.push([name, args]);
     if (name === "write") return false;
@@ -64,7 +64,7 @@ export class HeldAnswer {
   }
 
   /** Gives the answer, by the calls that it was given with. */
-  release(pass: (name: Name, args: unknown[]) => unknown): void {
+  release(pass: (name: CallName, args: unknown[]) => unknown): void {
     this.#letGo();
     let isRoom = true;
     for (const [name, args] of this.#calls) {
@@ -102,9 +102,4 @@ export function noteListening(response: ServerResponse): Set<Call> | undefined {
     return on(name, listener);
   }) as typeof response.on;
   return listening;
-}
-
-export function callBack(args: readonly unknown[]): void {
-  const callback = args.find((argument) => typeof argument === "function");
-  if (callback) queueMicrotask(() => callback());
 }

@@ -1,15 +1,14 @@
 /** Holds a response's bytes back, below whatever else wraps it, until the request's session is stored. */
 import { ServerResponse } from "node:http";
-import { isBody } from "../held-response.ts";
 import {
-  type Below,
   type Call,
   callBack,
-  type Gate,
-  HeldAnswer,
-  type Name,
-  noteListening,
-} from "./held-answer.ts";
+  type CallName,
+  type Calls,
+  callsOf,
+  isBody,
+} from "../held-response.ts";
+import { type Gate, HeldAnswer, noteListening } from "./held-answer.ts";
 import { findState, type HeldCalls, type SessionState } from "./state.ts";
 import { takeFields } from "./written-fields.ts";
 
@@ -19,21 +18,21 @@ const NODE = callsOf(ServerResponse.prototype);
 class Held implements HeldCalls {
   readonly response: ServerResponse;
   readonly #gate: Gate;
-  readonly #below: Below;
+  readonly #below: Calls;
   readonly #listening: Set<Call> | undefined;
   #answer: HeldAnswer | undefined;
   #isDiscarding = false;
   #isPassing = false;
   #isEnded = false;
 
-  constructor(response: ServerResponse, gate: Gate, below: Below) {
+  constructor(response: ServerResponse, gate: Gate, below: Calls) {
     this.response = response;
     this.#gate = gate;
     this.#below = below;
     this.#listening = noteListening(response);
   }
 
-  give(name: Name, args: unknown[]): unknown {
+  give(name: CallName, args: unknown[]): unknown {
     // Node's `write` and `end` call `writeHead` themselves; so do wrappers below that end later.
     if (this.#isPassing || (this.#isEnded && name !== "end")) return this.#call(name, args);
     if (this.#isDiscarding) return discard(this.response, name, args);
@@ -48,7 +47,7 @@ class Held implements HeldCalls {
     return this.#answer.take(name, args);
   }
 
-  #pass = (name: Name, args: unknown[]): unknown => {
+  #pass = (name: CallName, args: unknown[]): unknown => {
     this.#isPassing = true;
     try {
       const result = this.#call(name, args);
@@ -60,7 +59,7 @@ class Held implements HeldCalls {
     }
   };
 
-  #call(name: Name, args: unknown[]): unknown {
+  #call(name: CallName, args: unknown[]): unknown {
     if (name !== "writeHead" || this.response.headersSent)
       return this.#below[name].apply(this.response, args);
     const status = takeFields(this.response, args);
@@ -99,13 +98,7 @@ class Held implements HeldCalls {
   }
 }
 
-const NAMES: readonly Name[] = ["writeHead", "write", "end", "flushHeaders"];
-
-/** What a response's calls are now. */
-function callsOf(response: object): Below {
-  const { writeHead, write, end, flushHeaders } = response as Below;
-  return { writeHead, write, end, flushHeaders };
-}
+const NAMES: readonly CallName[] = ["writeHead", "write", "end", "flushHeaders"];
 
 /** Where the calls stand that were there before those of an app's responses were wrapped; once for all copies of the package. */
 const BELOW: unique symbol = Symbol.for("express-redis-kit.below") as never;
@@ -129,7 +122,7 @@ function sharedBy(response: ServerResponse): object | undefined {
   return isShared && !NAMES.some((name) => Object.hasOwn(response, name)) ? shared : undefined;
 }
 
-function wrapShared(shared: object): Below {
+function wrapShared(shared: object): Calls {
   const below = callsOf(shared);
   for (const name of NAMES) {
     const call = function wrapped(this: ServerResponse, ...args: unknown[]): unknown {
@@ -146,7 +139,7 @@ function wrapShared(shared: object): Below {
 export function holdBack(response: ServerResponse, gate: Gate, state: SessionState): void {
   const shared = sharedBy(response);
   if (shared) {
-    const known = (shared as { [BELOW]?: Below })[BELOW];
+    const known = (shared as { [BELOW]?: Calls })[BELOW];
     state.held = new Held(response, gate, known ?? wrapShared(shared));
     return;
   }
@@ -158,7 +151,7 @@ export function holdBack(response: ServerResponse, gate: Gate, state: SessionSta
 }
 
 /** A call of someone whose answer was dropped. */
-function discard(response: ServerResponse, name: Name, args: readonly unknown[]): unknown {
+function discard(response: ServerResponse, name: CallName, args: readonly unknown[]): unknown {
   callBack(args);
   return name === "write" ? true : response;
 }

@@ -1,13 +1,16 @@
 /** Holds back what makes a response whole until something is done: a client that has it can rely on that. */
 import type { ServerResponse } from "node:http";
-import { freezeHeader, guardSocket, isBody, lateWrite } from "../../held-response.ts";
+import {
+  type CallName,
+  type Calls,
+  callsOf,
+  freezeHeader,
+  guardSocket,
+  isBody,
+  lateWrite,
+} from "../../held-response.ts";
 import { failWith } from "./reply.ts";
 import { fieldsOf } from "./write-head.ts";
-
-type Call = (...args: unknown[]) => unknown;
-type Name = "writeHead" | "flushHeaders" | "write" | "end";
-
-const NAMES: readonly Name[] = ["writeHead", "flushHeaders", "write", "end"];
 
 /** RFC 9110, section 6.4.1: statuses without a body. */
 const BODILESS = new Set([204, 205, 304]);
@@ -33,22 +36,18 @@ export function beforeEnd(response: ServerResponse, work: () => Promise<void>): 
 class Hold {
   readonly #response: ServerResponse;
   readonly #work: () => Promise<void>;
-  readonly #below: Record<Name, Call>;
+  readonly #below: Calls;
   #length: number | undefined;
   #written = 0;
   /** What was said since the response would have been whole. */
-  #held: [Name, unknown[]][] | undefined;
+  #held: [CallName, unknown[]][] | undefined;
   #isDone = false;
   #isEnded = false;
 
   constructor(response: ServerResponse, work: () => Promise<void>) {
     this.#response = response;
     this.#work = work;
-    const calls = response as unknown as Record<Name, Call>;
-    this.#below = Object.fromEntries(NAMES.map((name) => [name, calls[name]])) as Record<
-      Name,
-      Call
-    >;
+    this.#below = callsOf(response);
   }
 
   writeHead(args: unknown[]): unknown {
@@ -112,7 +111,7 @@ class Hold {
     return !this.#held && (this.#isDone || this.#response.statusCode >= 400);
   }
 
-  #pass(name: Name, args: unknown[]): unknown {
+  #pass(name: CallName, args: unknown[]): unknown {
     return this.#below[name].apply(this.#response, args);
   }
 
@@ -124,7 +123,7 @@ class Hold {
     return field === undefined ? undefined : Number(field);
   }
 
-  #hold(name: Name, args: unknown[]): void {
+  #hold(name: CallName, args: unknown[]): void {
     this.#held = [[name, args]];
     const thaw = freezeHeader(this.#response);
     const release = guardSocket(this.#response);

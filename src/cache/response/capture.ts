@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { types } from "node:util";
 import onHeaders from "on-headers";
-import { isHeaderSent } from "../../held-response.ts";
+import { type Call, callBack, type Calls, callsOf, isHeaderSent } from "../../held-response.ts";
 import { fieldsOf } from "./write-head.ts";
 
 /** How much of a body has passed. */
@@ -45,8 +45,6 @@ export interface CaptureListener {
   /** It has left, or is not to leave any more. `body` is empty if it was longer than may be held. */
   onEnd(body: Buffer, length: number): void;
 }
-
-type Output = (chunk?: unknown, encoding?: unknown, callback?: unknown) => unknown;
 
 function bytesOf(chunk: unknown, encoding: unknown): Buffer | undefined {
   if (typeof chunk === "string") {
@@ -114,16 +112,11 @@ function watchFields(response: ServerResponse, told: () => void): void {
 }
 
 /** `write` and `end` for a handler whose answer was taken out of the way. */
-function swallowing(response: ServerResponse): { write: Output; end: Output } {
+function swallowing(response: ServerResponse): Pick<Calls, "write" | "end"> {
   return {
     write: (...args) => (callBack(args), true),
     end: (...args) => (callBack(args), response),
   };
-}
-
-function callBack(args: readonly unknown[]): void {
-  const callback = args.find((argument) => typeof argument === "function");
-  if (callback) queueMicrotask(() => callback());
 }
 
 /** Wraps `writeHead`, `write` and `end`; every byte passes unchanged. */
@@ -140,7 +133,7 @@ class Capture {
   readonly #response: ServerResponse;
   readonly #listener: CaptureListener;
   readonly #body: Recording;
-  readonly #calls: { writeHead: Output; write: Output; end: Output };
+  readonly #calls: Pick<Calls, "writeHead" | "write" | "end">;
   #hasBegun = false;
   #hasFields = false;
   #isSent = false;
@@ -153,18 +146,20 @@ class Capture {
     this.#response = response;
     this.#listener = listener;
     this.#body = new Recording(maxBytes);
-    const { writeHead, write, end } = response as unknown as Record<string, Output>;
-    this.#calls = { writeHead: writeHead!, write: write!, end: end! };
+    const { writeHead, write, end } = callsOf(response);
+    this.#calls = { writeHead, write, end };
   }
 
   begin(): void {
-    const response = this.#response as unknown as Record<string, Output>;
-    onHeaders(this.#response, () => this.#onHeaders());
-    const telling = response["writeHead"]!; // With the hook of on-headers.
-    response["writeHead"] = (...args) =>
-      this.#divert(Number(args[0]), args) ? this.#response : this.#below(telling, args);
-    response["write"] = (...args) => this.#write(args);
-    response["end"] = (...args) => this.#end(args);
+    const response = this.#response;
+    onHeaders(response, () => this.#onHeaders());
+    const { writeHead: telling } = callsOf(response); // With the hook of on-headers.
+    Object.assign(response, {
+      writeHead: (...args: unknown[]) =>
+        this.#divert(Number(args[0]), args) ? response : this.#below(telling, args),
+      write: (...args: unknown[]) => this.#write(args),
+      end: (...args: unknown[]) => this.#end(args),
+    });
   }
 
   #onHeaders(): void {
@@ -189,17 +184,17 @@ class Capture {
     return true;
   }
 
-  #write(args: Parameters<Output>): unknown {
+  #write(args: unknown[]): unknown {
     if (this.#divert()) return swallowing(this.#response).write(...args);
     if (!this.#isEnding) this.#record(args); // HTTP/2's `end` writes its chunk, which is recorded.
     return this.#below(this.#calls.write, args);
   }
 
-  #record([chunk, encoding]: Parameters<Output>): void {
+  #record([chunk, encoding]: unknown[]): void {
     if (this.#body.add(chunk, encoding)) this.#listener.onTooLong();
   }
 
-  #end(args: Parameters<Output>): unknown {
+  #end(args: unknown[]): unknown {
     if (this.#isEnding) return this.#below(this.#calls.end, args);
     if (this.#divert()) return swallowing(this.#response).end(...args);
     this.#record(args);
@@ -212,7 +207,7 @@ class Capture {
     return result;
   }
 
-  #below(call: Output, args: Parameters<Output>): unknown {
+  #below(call: Call, args: unknown[]): unknown {
     const result = this.#listener.below(() => call.apply(this.#response, args));
     // A middleware below may hold the answer, header and all, and let it go later.
     if (this.#noteSent() && this.#isHeld) this.#finish();
