@@ -62,7 +62,7 @@ export type { SessionEnded } from "./augment.ts";
 export type { UserId, WithText } from "./user-id.ts";
 export type { CacheOptions, Scope } from "./cache/options.ts";
 export type { CollapseOptions, EngineOptions, LifeOptions } from "./cache/engine-options.ts";
-export type { Purging, PurgeTarget } from "./cache/purge.ts";
+export type { Purging, PurgeTarget, TagTarget, TemplateTarget } from "./cache/purge.ts";
 export type { Wrap, WrapOptions } from "./cache/wrap.ts";
 export type { CacheCounts } from "./cache/counts.ts";
 export type { SecurityOptions } from "./security/security.ts";

@@ -1,43 +1,15 @@
 /** What depends on a request's fields, or belongs to one client, reaches nobody else by way of the cache. */
 import { describe, expect, it } from "@jest/globals";
+import { nothing, startPage } from "../support/cached-page.ts";
 import { get } from "node:http";
-import { afterRoundTrips, watchCache } from "../support/cache.ts";
+import { watchCache } from "../support/cache.ts";
 import { makeKit, serve } from "../support/kit.ts";
 import { send, textOf } from "../support/raw.ts";
-import { until } from "../support/redis-server.ts";
 import { expressApp } from "../support/shells.ts";
-import type { CacheOptions } from "express-redis-kit";
-import type { RequestHandler } from "express";
-
-/** `before`, the cache, `handler`. */
-async function start(
-  options: CacheOptions,
-  before: RequestHandler,
-  handler: RequestHandler,
-  template = "page",
-) {
-  const kit = makeKit({ redis: false });
-  const log = watchCache(kit);
-  const app = expressApp();
-  app.use(before);
-  app.get("/page", kit.cache(template, options), handler);
-  const url = `${await serve(app)}/page`;
-  let heads = 0;
-  /** Waits until what was answered is stored or refused. */
-  const ask = async (headers: Record<string, string> = {}, method = "GET") => {
-    const reply = await send(url, { headers, method });
-    if (method === "HEAD") heads += 1;
-    await log.settled(log.events.filter(({ outcome }) => outcome === "miss").length - heads);
-    return reply;
-  };
-  return { kit, log, url, ask };
-}
-
-const nothing: RequestHandler = (_req, _res, next) => next();
 
 describe.each(["60s", "origin"] as const)("with ttl %s", (ttl) => {
   it("a Vary that a middleware before the cache set tells languages apart", async () => {
-    const { ask } = await start(
+    const { ask } = await startPage(
       { ttl },
       (req, res, next) => {
         res.vary("Accept-Language");
@@ -53,7 +25,7 @@ describe.each(["60s", "origin"] as const)("with ttl %s", (ttl) => {
   });
 
   it("one origin's Access-Control-Allow-Origin never reaches another origin", async () => {
-    const { ask } = await start(
+    const { ask } = await startPage(
       { ttl },
       (_req, res, next) => {
         res.vary("Origin");
@@ -72,111 +44,9 @@ describe.each(["60s", "origin"] as const)("with ttl %s", (ttl) => {
   });
 });
 
-describe("by RFC 9111", () => {
-  it("a handler that takes a varied field off its request is not stored for those who send none", async () => {
-    const { ask } = await start({ ttl: "origin" }, nothing, (req, res) => {
-      const language = req.headers["accept-language"] ?? "none";
-      delete req.headers["accept-language"];
-      res.vary("Accept-Language").set("Cache-Control", "max-age=60").send(language);
-    });
-    await ask({ "Accept-Language": "de" });
-    expect(textOf(await ask())).toBe("none");
-  });
-
-  /** Answers whole at first, then with a field of a session that belongs to whoever asks. */
-  const personal: RequestHandler = (req, res) => {
-    res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
-    const isFirst = req.headers["if-none-match"] === undefined && req.method !== "HEAD";
-    if (!isFirst) {
-      const { id } = (req as unknown as { session: { id: string } }).session;
-      res.set("X-CSRF-Token", id).cookie("sid", id);
-    }
-    if (req.headers["if-none-match"] === undefined) res.send("body");
-    else res.status(304).end();
-  };
-  const anonymousSession = (): RequestHandler => {
-    let count = 0;
-    return (req, _res, next) => {
-      (req as { session?: unknown }).session = { id: `session-${(count += 1)}` };
-      next();
-    };
-  };
-  it("a field of a 304 whose handler used the session never reaches another client", async () => {
-    const { kit, ask } = await start({ ttl: "origin" }, anonymousSession(), personal);
-    await ask();
-    await kit.cache.expire("page");
-    const mine = String((await ask()).headers["x-csrf-token"]);
-    expect((await ask()).headers["x-csrf-token"]).not.toBe(mine);
-  });
-
-  it("a field of a HEAD whose handler used the session never reaches another client", async () => {
-    const { kit, ask } = await start({ ttl: "origin" }, anonymousSession(), personal);
-    await ask();
-    await kit.cache.expire("page");
-    const mine = String((await ask({}, "HEAD")).headers["x-csrf-token"]);
-    expect((await ask()).headers["x-csrf-token"]).not.toBe(mine);
-  });
-
-  it("a field of a HEAD whose handler looked at the session, and set no cookie, reaches nobody", async () => {
-    const { kit, ask } = await start({ ttl: "origin" }, anonymousSession(), (req, res) => {
-      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
-      if (req.method === "HEAD") {
-        res.set("X-CSRF-Token", (req as unknown as { session: { id: string } }).session.id);
-      }
-      res.send("body");
-    });
-    await ask();
-    await kit.cache.expire("page");
-    const mine = String((await ask({}, "HEAD")).headers["x-csrf-token"]);
-    await afterRoundTrips(kit);
-    expect((await ask()).headers["x-csrf-token"]).not.toBe(mine);
-  });
-
-  it("a HEAD with Vary: * makes no entry that is used without asking", async () => {
-    const { kit, ask } = await start({ ttl: "origin" }, nothing, (req, res) => {
-      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
-      if (req.method === "HEAD") res.set("Vary", "*");
-      res.send("body");
-    });
-    await ask();
-    await kit.cache.expire("page");
-    await ask({}, "HEAD");
-    await afterRoundTrips(kit);
-    expect((await ask()).headers["cache-status"]).not.toMatch(/; hit/);
-  });
-
-  it("the Age of a HEAD counts for the entry that it confirms", async () => {
-    const { kit, ask } = await start({ ttl: "origin" }, nothing, (req, res) => {
-      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
-      if (req.method === "HEAD") res.set("Age", "50");
-      res.send("body");
-    });
-    await ask();
-    await kit.cache.expire("page");
-    await ask({}, "HEAD");
-    await until(
-      async () => (await ask({}, "HEAD")).headers["cache-status"]!.includes("hit"),
-      "confirmed",
-    );
-    expect(Number((await ask({}, "HEAD")).headers["age"])).toBeGreaterThanOrEqual(50);
-  });
-
-  it("a 304 with Vary: * makes no entry that is used without asking", async () => {
-    const { kit, ask } = await start({ ttl: "origin" }, nothing, (req, res) => {
-      res.set({ "Cache-Control": "max-age=60", ETag: '"same"' });
-      if (req.headers["if-none-match"] === undefined) res.send("body");
-      else res.set("Vary", "*").status(304).end();
-    });
-    await ask();
-    await kit.cache.expire("page");
-    await ask();
-    expect((await ask()).headers["cache-status"]).not.toMatch(/; hit/);
-  });
-});
-
 it("under scope 'user', what an anonymous client's session shows is not shared", async () => {
   let count = 0;
-  const { ask } = await start(
+  const { ask } = await startPage(
     { scope: "user" },
     (req, _res, next) => {
       (req as { session?: unknown }).session = { id: `session-${(count += 1)}` };
@@ -223,7 +93,7 @@ it("two caches of one template that vary on different fields share nothing", asy
 });
 
 it("a hit's Link is the handler's, commas and all", async () => {
-  const { ask } = await start(
+  const { ask } = await startPage(
     {},
     (_req, res, next) => {
       res.append("Link", "</base.css>; rel=preload");
@@ -240,7 +110,7 @@ it("a hit's Link is the handler's, commas and all", async () => {
 
 it("an entry that stands in for an error comes with its own reason phrase", async () => {
   let isBroken = false;
-  const { kit, log, url, ask } = await start({ staleIfError: "1h" }, nothing, (_req, res) => {
+  const { kit, log, url, ask } = await startPage({ staleIfError: "1h" }, nothing, (_req, res) => {
     if (isBroken) throw new Error("down");
     res.send("page");
   });
@@ -259,7 +129,7 @@ it("an entry that stands in for an error comes with its own reason phrase", asyn
 
 it("a session that the handler replaces is told to whoever keeps it", async () => {
   let kept: unknown = "none";
-  const { ask } = await start(
+  const { ask } = await startPage(
     {},
     (req, _res, next) => {
       Object.defineProperty(req, "session", {

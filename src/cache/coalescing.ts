@@ -21,7 +21,7 @@ export interface Product {
   readonly vary?: readonly string[] | undefined;
 }
 
-/** The right to make something. One of its three calls ends it. */
+/** The right to make something. One of its calls ends it. */
 export interface Lease {
   /** What stood before the work began. */
   readonly versions: readonly string[];

@@ -1,13 +1,17 @@
 /** What became of requests, counted by template in this process, and told as events. */
-import type { CacheEvent } from "../observe/events.ts";
-import type { Events } from "../observe/events.ts";
+import type { CacheEvent, Events } from "../observe/events.ts";
 
 /** Counts of one template. */
 export interface CacheCounts {
+  /** Answered from what is fresh. */
   hit: number;
+  /** Answered from what is stale. */
   stale: number;
+  /** Answered by a handler or a loader. */
   miss: number;
+  /** Answered with what another request's handler made meanwhile. */
   collapsed: number;
+  /** Stored. */
   stored: number;
   /** By reason. */
   bypass: Record<string, number>;

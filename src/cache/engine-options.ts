@@ -55,8 +55,11 @@ export interface EnginePlan {
   readonly maxBytes: number;
 }
 
+/** How long something is fresh of which nobody says it. */
+export const STANDARD_TTL = "60s";
+
 /** Reads {@link LifeOptions}. */
-export function parseLife({ ttl = "60s", stale, staleIfError }: LifeOptions): Life {
+export function parseLife({ ttl = STANDARD_TTL, stale, staleIfError }: LifeOptions): Life {
   return Object.freeze({
     ttl: parseDuration("ttl", ttl),
     stale: stale === undefined ? 0 : parseDuration("stale", stale),

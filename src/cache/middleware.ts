@@ -30,7 +30,7 @@ export function createCacheMiddleware(
 
     return function cache(request, response, next) {
       if (request.method !== "GET" && request.method !== "HEAD") {
-        if (plan.life === undefined) invalidateAfter(context, engine, template, request, response);
+        if (plan.isOrigin) invalidateAfter(context, engine, template, request, response);
         return next();
       }
       let place: Place | Bypass;

@@ -15,6 +15,7 @@ import {
   type Life,
   parseEngine,
   parseLife,
+  STANDARD_TTL,
 } from "./engine-options.ts";
 import { parseTag, type Template } from "./template.ts";
 
@@ -59,11 +60,9 @@ type TagsOf = (request: Request) => readonly string[];
 
 /** The options, resolved. Times are milliseconds. */
 export interface CachePlan extends EnginePlan {
-  /** Undefined: the response's own header fields decide. */
-  readonly life: Life | undefined;
-  /** For `life` undefined: where the response says nothing of its own. */
-  readonly stale: number;
-  readonly staleIfError: number;
+  /** `ttl: 'origin'`: the response's own header fields decide, and `life` where they say nothing of stale ones. */
+  readonly isOrigin: boolean;
+  readonly life: Life;
   readonly notFound: number | undefined;
   readonly scope: Scope | undefined;
   readonly query: readonly string[] | "all";
@@ -107,13 +106,11 @@ export function planCache(options: CacheOptions, defaults: CacheSettings): Cache
   }
   const vary = parseFields(options.vary ?? []);
   const isShared = scope === undefined || scope === "public";
-  const { ttl, ...others } = options;
-  const life = parseLife(ttl === undefined || ttl === "origin" ? others : { ...others, ttl });
+  const isOrigin = options.ttl === "origin";
   return Object.freeze({
     ...parseEngine(options, defaults),
-    life: options.ttl === "origin" ? undefined : life,
-    stale: life.stale,
-    staleIfError: life.staleIfError,
+    isOrigin,
+    life: parseLife(isOrigin ? { ...options, ttl: STANDARD_TTL } : options),
     notFound:
       options.notFound === undefined ? undefined : parseDuration("notFound", options.notFound),
     scope,

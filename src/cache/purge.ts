@@ -7,6 +7,7 @@ import { checkOptions, invalidOption } from "../validate.ts";
 import type { Engine } from "./engine.ts";
 import {
   mismatch,
+  missingParam,
   type Params,
   parseTag,
   parseTemplate,
@@ -16,7 +17,19 @@ import {
 import { beforeEnd } from "./response/before-end.ts";
 
 /** What {@link Purging.purges} takes back: a template and the tag of that name, or one of the two. */
-export type PurgeTarget = string | { template: string } | { tag: string };
+export type PurgeTarget = string | TemplateTarget | TagTarget;
+
+/** A resource alone. */
+export interface TemplateTarget {
+  /** Its template. */
+  template: string;
+}
+
+/** A tag alone. */
+export interface TagTarget {
+  /** The tag, with `[params]` of the route that purges. */
+  tag: string;
+}
 
 /** What `cache` can do beside caching. */
 export interface Purging {
@@ -142,19 +155,15 @@ function readTarget({ keys }: Context, target: PurgeTarget): KeysOf {
   const { template: text, tag: name } = partsOf(target);
   const template = text === undefined && name !== undefined ? undefined : parseTemplate(text);
   const tag = name === undefined ? undefined : parseTag(name);
-  return (params) => {
-    const found: string[] = [];
-    if (template) {
-      // A route's other params tell nothing of this resource, whose template names all of its own.
-      const [missing] = mismatch(template, params).missing;
-      if (missing !== undefined) throw incomplete(template, missing, true);
-      found.push(keys.cache(pathOf(template, params)));
-    }
-    if (tag) {
-      const [missing] = mismatch(tag, params).missing;
-      if (missing !== undefined) throw incomplete(tag, missing, true);
-      found.push(keys.cacheTag(pathOf(tag, params)));
-    }
-    return found;
-  };
+  return (params) => [
+    ...(template ? [keys.cache(filled(template, params))] : []),
+    ...(tag ? [keys.cacheTag(filled(tag, params))] : []),
+  ];
+}
+
+/** A route's other params tell nothing of a resource whose template names all of its own. */
+function filled(template: Template, params: Params): string[] {
+  const missing = missingParam(template, params);
+  if (missing !== undefined) throw incomplete(template, missing, true);
+  return pathOf(template, params);
 }

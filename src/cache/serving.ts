@@ -59,7 +59,7 @@ export class Serving {
       this.#forwardWithout(passage, "purge-overdue");
       return;
     }
-    const demands = this.#plan.life === undefined ? demandsOf(request.headers) : undefined;
+    const demands = this.#plan.isOrigin ? demandsOf(request.headers) : undefined;
     const entry = this.#tier?.get(place);
     const judgement = entry && judgeFreshness(entry, undefined, demands);
     if (judgement?.use === "fresh" && this.#hit(passage, entry!, judgement.ttl)) return;
@@ -172,7 +172,7 @@ export class Serving {
       return answerNotCached(response);
     }
     if (request.method === "HEAD" || demands?.noStore) {
-      if (this.#plan.life === undefined && !demands?.noStore) {
+      if (this.#plan.isOrigin && !demands?.noStore) {
         freshen(this.#engine, this.#plan, looked);
       }
       setCacheStatus(response, `fwd=${reasonOf(looked)}`);
@@ -259,8 +259,8 @@ export class Serving {
           )
           .catch(report("storing a response"));
       },
-      refused: (reason) => {
-        lease.refuse(reason.startsWith("status-5"));
+      refused: (reason, status) => {
+        lease.refuse(status >= 500);
         refused(reason);
       },
       aborted: () => {

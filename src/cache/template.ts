@@ -83,6 +83,11 @@ export function mismatch(
   };
 }
 
+/** The first param that a template names and `params` lacks. */
+export function missingParam(template: Template, params: Params): string | undefined {
+  return mismatch(template, params).missing[0];
+}
+
 /** The path of the key: each param escaped, in its place. */
 export function pathOf(template: Template, params: Params): string[] {
   if (template.isExplicit) {

@@ -15,7 +15,7 @@ import {
   parseLife,
 } from "./engine-options.ts";
 import { judgeFreshness } from "./freshness.ts";
-import { mismatch, type Params, parseTag, parseTemplate, pathOf } from "./template.ts";
+import { missingParam, type Params, parseTag, parseTemplate, pathOf } from "./template.ts";
 import { termsOfLife } from "./response/terms.ts";
 import type { Entry } from "./store/entry.ts";
 import type { Place } from "./store/place.ts";
@@ -31,7 +31,7 @@ export interface WrapOptions extends LifeOptions, EngineOptions {
   tags?: readonly string[];
 }
 
-/** See {@link Wrapping.wrap}. */
+/** See `cache.wrap`. */
 export type Wrap = <T>(
   key: string,
   loader: () => T | Promise<T>,
@@ -91,11 +91,11 @@ function planner(defaults: CacheSettings, engine: Engine): (options: WrapOptions
 function placeOf({ keys }: Context, key: string, tags: readonly string[], params: Params): Place {
   const template = parseTemplate(key);
   const named = [template, ...tags.map(parseTag)];
-  for (const { text, ...parts } of named) {
-    const [missing] = mismatch({ text, ...parts }, params).missing;
+  for (const each of named) {
+    const missing = missingParam(each, params);
     if (missing === undefined) continue;
     throw new KitError("CACHE_KEY_INCOMPLETE", {
-      message: `cache.wrap() was given no param '${missing}', which '${text}' names.`,
+      message: `cache.wrap() was given no param '${missing}', which '${each.text}' names.`,
       fix: `Pass it: { params: { ${missing}: … } }.`,
     });
   }

@@ -10,7 +10,14 @@ import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts"
 import type { CachePlan } from "../options.ts";
 import type { Place } from "../store/place.ts";
 import { ANONYMOUS, type Sharing, sharingOf } from "./sharing.ts";
-import { mismatch, type Params, parseTag, pathOf, type Template } from "../template.ts";
+import {
+  mismatch,
+  missingParam,
+  type Params,
+  parseTag,
+  pathOf,
+  type Template,
+} from "../template.ts";
 import { hashOf, hideIgnoredQuery, selectedHash, variantOf } from "./variant.ts";
 
 /** Why a request passes the cache by. */
@@ -19,6 +26,8 @@ export interface Bypass {
   /** Something says who is asking: what to do about that is worth a word. */
   readonly isPersonal?: boolean;
 }
+
+const WITH_BODY = { bypass: "body", isPersonal: false } as const;
 
 /** How many places one `cache()` remembers, and of how many characters at most. */
 const REMEMBERED = 2000;
@@ -46,17 +55,17 @@ export class Places {
   of(request: KnownRequest): Place | Bypass {
     const plan = this.#plan;
     hideIgnoredQuery(request, plan);
-    const sharing = hasBody(request) ? undefined : sharingOf(request, plan);
-    const ingredients =
-      sharing && ingredientsOf(request, plan, this.#context.config.trust, sharing);
+    // RFC 9110, section 9.3.1: a body has no meaning here, but a parser may have handed it on.
+    const sharing = hasBody(request) ? WITH_BODY : sharingOf(request, plan);
+    const ingredients = ingredientsOf(request, plan, this.#context.config.trust, sharing);
     let place = ingredients === undefined ? undefined : this.#known.get(ingredients);
     if (place === undefined) {
-      const made = placeOf(this.#context, this.#template, plan, request);
+      const made = placeOf(this.#context, this.#template, plan, request, sharing);
       if ("bypass" in made) return made;
       place = made;
       if (ingredients !== undefined) this.#known.set(ingredients, place);
     }
-    if (plan.life !== undefined) return place;
+    if (!plan.isOrigin) return place;
     const { hash } = place;
     const headers = { ...request.headers }; // As they came: a handler may change its own.
     return { ...place, select: (vary) => selectedHash(headers, hash, vary) };
@@ -93,6 +102,7 @@ function placeOf(
   template: Template,
   plan: CachePlan,
   request: KnownRequest,
+  sharing: Sharing,
 ): Place | Bypass {
   const params = request.params ?? {};
   const wrong = incompleteness(template, params);
@@ -100,11 +110,9 @@ function placeOf(
     if (config.environment === "production") return { bypass: "incomplete-key" };
     throw wrong;
   }
-  // RFC 9110, section 9.3.1: such a body has no meaning, but a parser may have handed it on.
-  if (hasBody(request)) return { bypass: "body" };
+  if (sharing === WITH_BODY) return WITH_BODY;
   const parts = variantOf(request, plan, config.trust);
   if ("bypass" in parts) return parts;
-  const sharing = sharingOf(request, plan);
   if ("bypass" in sharing) return sharing;
   const tags = tagsOf(plan, params, request);
   if (tags instanceof KitError) {
@@ -170,18 +178,18 @@ function pathsOf(tags: readonly Template[], params: Params): string[][] | KitErr
 }
 
 function incompleteness(template: Template, params: Params): KitError | undefined {
-  const { unused, missing } = mismatch(template, params);
+  const { unused } = mismatch(template, params);
   if (unused.length > 0) {
     return new KitError("CACHE_KEY_INCOMPLETE", {
       message: `The route has the param '${unused[0]}', which the template '${template.text}' lacks: one entry would be served for all of its values.`,
       fix: `Write [${unused[0]}] into the template, or use one without any [param]: then all of the route's are taken.`,
     });
   }
-  return missing.length > 0 ? missingIn("template", template, params) : undefined;
+  return missingIn("template", template, params);
 }
 
 function missingIn(what: string, template: Template, params: Params): KitError | undefined {
-  const [param] = mismatch(template, params).missing;
+  const param = missingParam(template, params);
   if (param === undefined) return undefined;
   return new KitError("CACHE_KEY_INCOMPLETE", {
     message: `The ${what} '${template.text}' names the param '${param}', which the route lacks.`,

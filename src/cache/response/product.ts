@@ -39,7 +39,7 @@ export function assemble(
   { fields, body, isValidatable }: { fields: Fields; body: Buffer; isValidatable: boolean },
 ): Product {
   const { bornAt, freshUntil, stale, staleIfError, isStrict, keep } = terms;
-  const vary = plan.life === undefined ? varyOf(now) : [];
+  const vary = plan.isOrigin ? varyOf(now) : [];
   const entry: Entry = {
     versions,
     hash: vary.length > 0 ? place.select!(vary) : place.hash,
@@ -51,7 +51,7 @@ export function assemble(
     stale,
     staleIfError,
     ...(isStrict && { isStrict }),
-    ...(isValidatable && plan.life === undefined && { isValidatable }),
+    ...(isValidatable && plan.isOrigin && { isValidatable }),
     body,
   };
   const ttl = Math.max(1, freshUntil - Date.now()) + keep;

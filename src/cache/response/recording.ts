@@ -28,8 +28,8 @@ import { watchVary } from "./vary-watch.ts";
 /** What became of it. Exactly one is told, once. */
 export interface Outcome {
   stored(product: Product, detail?: string): void;
-  /** Nobody else can have it. */
-  refused(reason: string): void;
+  /** Nobody else can have it; of this status. */
+  refused(reason: string, status: number): void;
   /** There is no whole answer. */
   aborted(): void;
   /** The stored response stood in for an error. */
@@ -144,7 +144,7 @@ class Recorder implements CaptureListener {
   /** Whoever waits need not wait for the end of what cannot be shared. */
   #settleEarly(): void {
     const reason = this.#own && this.#refusal();
-    if (reason !== undefined) this.#tell(() => this.#outcome.refused(reason));
+    if (reason !== undefined) this.#tell(() => this.#refuse(reason));
   }
 
   onEnding(): void {
@@ -159,8 +159,12 @@ class Recorder implements CaptureListener {
     const reason = this.#refusal();
     this.#tell(() => {
       if (reason === undefined) this.#outcome.stored(this.#productOf(body));
-      else this.#outcome.refused(reason);
+      else this.#refuse(reason);
     });
+  }
+
+  #refuse(reason: string): void {
+    this.#outcome.refused(reason, (this.#sent ?? headOf(this.#response)).status);
   }
 
   abort(): void {
@@ -179,7 +183,7 @@ class Recorder implements CaptureListener {
       ...(this.#sent ?? headOf(this.#response)),
       baseline: this.#saysVary() ? { ...this.#baseline, vary: undefined } : this.#baseline,
       vary: plan.vary,
-      isOrigin: plan.life === undefined,
+      isOrigin: plan.isOrigin,
       takesNotFound: plan.notFound !== undefined,
     };
   }
@@ -250,14 +254,14 @@ class Recorder implements CaptureListener {
     if ("refusal" in made) {
       const { refusal } = made;
       this.#answer(entry, `${status}; detail=${refusal}`, said["set-cookie"]);
-      return this.#tell(() => this.#outcome.refused(refusal));
+      return this.#tell(() => this.#refuse(refusal));
     }
     this.#answer(made.entry, `${status}; stored`);
     // Middlewares before the cache may set a cookie as the header leaves, which can be later.
     onSent(this.#response, () =>
       this.#tell(() => {
         const isSomebodys = this.#response.getHeader("Set-Cookie") !== undefined;
-        if (isSomebodys) this.#outcome.refused("set-cookie");
+        if (isSomebodys) this.#refuse("set-cookie");
         else this.#outcome.stored(made, "validated");
       }),
     );

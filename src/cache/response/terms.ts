@@ -1,6 +1,7 @@
 /** On what terms a response is stored: by the options' times, or by its own header fields. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { judgeStorage, type Terms, type Verdict } from "../http/storage.ts";
+import type { Life } from "../engine-options.ts";
 import type { CachePlan } from "../options.ts";
 import { isNotFound } from "./storable.ts";
 
@@ -14,12 +15,12 @@ export interface Answered {
 }
 
 /** ±10 %, so that what was stored together does not expire together. */
-export function jittered(ttl: number): number {
+function jittered(ttl: number): number {
   return Math.max(1, Math.round(ttl * (0.9 + Math.random() * 0.2)));
 }
 
 /** By the options alone. */
-export function termsOfLife(life: { ttl: number; stale: number; staleIfError: number }): Terms {
+export function termsOfLife(life: Life): Terms {
   const now = Date.now();
   const { stale, staleIfError } = life;
   return {
@@ -34,9 +35,9 @@ export function termsOfLife(life: { ttl: number; stale: number; staleIfError: nu
 
 /** Why a response may not be stored, or on what terms it is. */
 export function termsOf(plan: CachePlan, answered: Answered): Verdict {
-  if (plan.life === undefined)
-    return judgeStorage({ ...answered, stale: plan.stale, staleIfError: plan.staleIfError });
-  const isMissing = isNotFound(answered.status);
-  const ttl = isMissing ? plan.notFound : undefined;
-  return termsOfLife(ttl === undefined ? plan.life : { ttl, stale: 0, staleIfError: 0 });
+  const { isOrigin, life, notFound } = plan;
+  const { stale, staleIfError } = life;
+  if (isOrigin) return judgeStorage({ ...answered, stale, staleIfError });
+  if (notFound === undefined || !isNotFound(answered.status)) return termsOfLife(life);
+  return termsOfLife({ ttl: notFound, stale: 0, staleIfError: 0 });
 }

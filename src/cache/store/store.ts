@@ -150,8 +150,10 @@ export class CacheStore {
       const known = found.vary === undefined ? entry : { ...entry, vary: found.vary };
       puts.push(this.#put(keeping, known, ttl));
     }
-    // A version that ended before its entries would only end them early.
-    const extended = place.versionKeys.map((key) => this.#connection.run(extendScript, key, [ttl]));
+    // A version that ended before its entries would only end them early. What is filled lives on by that.
+    const [resource, ...tags] = place.versionKeys;
+    const alive = place.isPlain && !found.isTaken ? tags : [resource!, ...tags];
+    const extended = alive.map((key) => this.#connection.run(extendScript, key, [ttl]));
     const [written] = await Promise.all([Promise.all(puts), Promise.all(extended)]);
     return written.every(Boolean);
   }

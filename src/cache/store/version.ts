@@ -45,11 +45,11 @@ export function expiredSince(then: string, now: string | undefined): number | un
   return Number(now.slice(TOKEN + 1));
 }
 
-const SET_UP = `local held = redis.call('GETRANGE', KEYS[1], 0, ${END - 1})
+const READ_VERSION = `local held = redis.call('GETRANGE', KEYS[1], 0, ${END - 1})
 local version = string.match(held, '^{"version":"([%w_-]+%.%d+)$')
 `;
 
-/** As {@link SET_UP}. */
+/** As {@link READ_VERSION} in the in-process database. */
 function heldIn(database: Database, key: string): string | undefined {
   return versionOf(database.getBytes(key));
 }
@@ -57,7 +57,7 @@ function heldIn(database: Database, key: string): string | undefined {
 /** Arguments: a fresh version, TTL. Answers the version that stands, having made it live that long. */
 export const versionScript: Script<string> = defineScript({
   name: "cache-version",
-  lua: `${SET_UP}
+  lua: `${READ_VERSION}
 if not version then
   redis.call('SET', KEYS[1], '${PREFIX}' .. ARGV[1] .. '"}\\n', 'PX', ARGV[2])
   return ARGV[1]
@@ -95,7 +95,7 @@ return 1
 /** Arguments: milliseconds since the epoch. Answers whether there was a version to expire. */
 export const expireScript: Script<boolean> = defineScript({
   name: "cache-expire",
-  lua: `${SET_UP}
+  lua: `${READ_VERSION}
 if not version then return 0 end
 local stamp = math.max(tonumber(ARGV[1]), tonumber(string.sub(version, ${TOKEN + 2})) + 1)
 redis.call('SETRANGE', KEYS[1], ${END - 13}, string.format('%013.0f', stamp))
@@ -126,7 +126,7 @@ export function expiryStamp(now: number): string {
  */
 export const fillScript: Script<boolean> = defineScript({
   name: "cache-fill",
-  lua: `${SET_UP}
+  lua: `${READ_VERSION}
 if not version or string.sub(version, 1, ${TOKEN}) ~= string.sub(ARGV[1], 1, ${TOKEN}) then return 0 end
 local ttl = math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[3]))
 redis.call('SET', KEYS[1], held .. '"' .. ARGV[2], 'PX', ttl)
