@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { parseArgs } from "node:util";
+import { LOAD_CORE, profileFlags, readArguments, SERVER_CORE } from "../support/arguments.ts";
 import { compile } from "../support/build.ts";
 import { countWhenQuiet } from "../support/commands.ts";
 import { answerOf, ask, end, pin, startScript } from "../support/processes.ts";
@@ -19,26 +19,10 @@ import type { Usage } from "./server-process.ts";
 import { stampede } from "./stampede.ts";
 import { bytes, hit, verify } from "./verify.ts";
 
-const LOAD_CORE = 0;
-const SERVER_CORE = 1;
 /** Hits that show where they come from. */
 const PROBES = 10;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "15" },
-    ms: { type: "string", default: "700" },
-    /** Only servers whose name holds this text, and the bare ones. */
-    only: { type: "string", default: "" },
-    /** Only this one of the workloads. */
-    workload: { type: "string" },
-    /** A folder for the CPU profiles of all servers. */
-    profile: { type: "string" },
-    json: { type: "boolean", default: false },
-    /** Fails where a goal is missed. */
-    check: { type: "boolean", default: false },
-  },
-});
+const values = readArguments({ rounds: 15, ms: 700 });
 
 /** What every part of a run works with. */
 interface Bench {
@@ -150,12 +134,6 @@ async function characterOf(bench: Bench, name: string): Promise<Character> {
   return { verdict, calls: [one, two], roundTrips: await tripsOf(bench, name) };
 }
 
-function profileFlags(workload: Workload, name: string): string[] {
-  if (values.profile === undefined) return [];
-  const folder = `${values.profile}/${workload}-${name.replaceAll(/\W+/g, "-")}`;
-  return ["--cpu-prof", `--cpu-prof-dir=${folder}`];
-}
-
 async function measure(
   bench: Bench,
   workload: Workload,
@@ -165,17 +143,17 @@ async function measure(
   await redis.client.flushall();
   const servers: (Server & { readonly findings: Finding[] })[] = [];
   for (const name of names) {
-    const flags = profileFlags(workload, name);
+    const flags = profileFlags(values.profile, workload, name);
     const server = await startServer(bench, name, { fields, flags });
     if (isBare(name)) assert.equal(await bytes(server), "same", name);
     for (const id of IDS) assert.ok((await hit(server, `/${workload}/${id}`)).isHit, name);
-    await load(workload, server, Number(values.ms) / 2, redis);
+    await load(workload, server, values.ms / 2, redis);
     servers.push({ ...server, findings: [] });
   }
-  for (let round = 0; round < Number(values.rounds); round += 1) {
+  for (let round = 0; round < values.rounds; round += 1) {
     const shift = round % servers.length;
     for (const server of [...servers.slice(shift), ...servers.slice(0, shift)]) {
-      server.findings.push(await load(workload, server, Number(values.ms), redis));
+      server.findings.push(await load(workload, server, values.ms, redis));
     }
   }
   for (const server of servers) await leave(server);

@@ -1,16 +1,13 @@
 /** Rate limiters side by side: traffic that is allowed, and a flood that is refused. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { parseArgs } from "node:util";
+import { LOAD_CORE, profileFlags, readArguments, SERVER_CORE } from "../support/arguments.ts";
 import { compile } from "../support/build.ts";
 import { answerOf, end, pin, startScript } from "../support/processes.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { printReport } from "../support/report.ts";
 import { type Finding, load } from "./load.ts";
 import { reportOf, SERVERS } from "./results.ts";
-
-const LOAD_CORE = 0;
-const SERVER_CORE = 1;
 
 /** What a refusal of the kit's says, for the bare servers to answer as much. */
 const REFUSAL = JSON.stringify({
@@ -25,19 +22,7 @@ const TRAFFIC = {
   refused: { limit: 1, status: 429, body: REFUSAL },
 } as const;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    ms: { type: "string", default: "2000" },
-    /** Only servers whose name holds this text, and the bare ones. */
-    only: { type: "string", default: "" },
-    /** A folder for the CPU profiles of all servers. */
-    profile: { type: "string" },
-    json: { type: "boolean", default: false },
-    /** Fails where a goal is missed. */
-    check: { type: "boolean", default: false },
-  },
-});
+const values = readArguments({ rounds: 5, ms: 2000 });
 
 interface Server {
   readonly child: ChildProcess;
@@ -58,13 +43,7 @@ async function main(): Promise<void> {
       results.set(traffic, findings);
       const running = new Map<string, Server>();
       for (const name of names) {
-        const flags =
-          values.profile === undefined
-            ? []
-            : [
-                "--cpu-prof",
-                `--cpu-prof-dir=${values.profile}/${traffic}-${name.replaceAll(/\W+/g, "-")}`,
-              ];
+        const flags = profileFlags(values.profile, traffic, name);
         const child = startScript(
           script,
           [name, `${redis.port}`, `${limit}`, `${status}`, body],
@@ -74,13 +53,13 @@ async function main(): Promise<void> {
         const server = { child, port: await answerOf<number>(child) };
         running.set(name, server);
         servers.push(server);
-        await load(child, server.port, status, Number(values.ms) / 2, redis); // Warm-up, and the one request that is allowed.
+        await load(child, server.port, status, values.ms / 2, redis); // Warm-up, and the one request that is allowed.
       }
-      for (let round = 0; round < Number(values.rounds); round += 1) {
+      for (let round = 0; round < values.rounds; round += 1) {
         const shift = round % names.length;
         for (const name of [...names.slice(shift), ...names.slice(0, shift)]) {
           const { child, port } = running.get(name)!;
-          findings.get(name)!.push(await load(child, port, status, Number(values.ms), redis));
+          findings.get(name)!.push(await load(child, port, status, values.ms, redis));
         }
       }
       for (const { child } of running.values()) {

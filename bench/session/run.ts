@@ -1,7 +1,7 @@
 /** Sessions side by side: signed-in requests that read, that write, and logins. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { parseArgs } from "node:util";
+import { LOAD_CORE, profileFlags, readArguments, SERVER_CORE } from "../support/arguments.ts";
 import { compile } from "../support/build.ts";
 import { callsPerScript } from "../support/commands.ts";
 import { answerOf, end, pin, startScript } from "../support/processes.ts";
@@ -15,26 +15,10 @@ import { type SlowProxy, startSlowProxy } from "../support/slow-proxy.ts";
 import { answerTo, signAllIn, verify } from "./verify.ts";
 import { type Workload, WORKLOADS } from "./workloads.ts";
 
-const LOAD_CORE = 0;
-const SERVER_CORE = 1;
 /** Who asks a server whose Redis is behind the proxy. */
 const PROXIED_VISITORS = 20;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    ms: { type: "string", default: "2000" },
-    /** Only servers whose name holds this text, and the bare one. */
-    only: { type: "string", default: "" },
-    /** Only this one of the workloads. */
-    workload: { type: "string" },
-    /** A folder for the CPU profiles of all servers. */
-    profile: { type: "string" },
-    json: { type: "boolean", default: false },
-    /** Fails where a goal is missed. */
-    check: { type: "boolean", default: false },
-  },
-});
+const values = readArguments({ rounds: 5, ms: 2000 });
 
 /** What every part of a run works with. */
 interface Bench {
@@ -65,12 +49,6 @@ async function startServer(
   return { child, port: await answerOf<number>(child) };
 }
 
-function profileFlags(workload: Workload, name: string): string[] {
-  if (values.profile === undefined) return [];
-  const folder = `${values.profile}/${workload}-${name.replaceAll(/\W+/g, "-")}`;
-  return ["--cpu-prof", `--cpu-prof-dir=${folder}`];
-}
-
 /** A server that was shown to work and is warm. */
 interface Prepared extends Server {
   readonly earlierSession: string;
@@ -80,10 +58,15 @@ interface Prepared extends Server {
 
 async function prepare(bench: Bench, workload: Workload, name: string): Promise<Prepared> {
   const { redis } = bench;
-  const { child, port } = await startServer(bench, name, redis.port, profileFlags(workload, name));
+  const { child, port } = await startServer(
+    bench,
+    name,
+    redis.port,
+    profileFlags(values.profile, workload, name),
+  );
   const earlierSession = await verify(name, port, redis);
   const server = { name, child, port, visitors: await signAllIn(name, port) };
-  await load(workload, server, Number(values.ms) / 2, redis, 0);
+  await load(workload, server, values.ms / 2, redis, 0);
   const perScript = await callsPerScript(redis, async () => {
     for (const visitor of server.visitors) await answerTo(port, workload, visitor);
   });
@@ -111,11 +94,11 @@ async function measure(bench: Bench, workload: Workload): Promise<Outcomes> {
   await redis.client.flushall();
   const servers: Prepared[] = [];
   for (const name of names) servers.push(await prepare(bench, workload, name));
-  for (let round = 0; round < Number(values.rounds); round += 1) {
+  for (let round = 0; round < values.rounds; round += 1) {
     const shift = round % servers.length;
     for (const server of [...servers.slice(shift), ...servers.slice(0, shift)]) {
       const { rounds, perScript } = server;
-      rounds.push(await load(workload, server, Number(values.ms), redis, perScript));
+      rounds.push(await load(workload, server, values.ms, redis, perScript));
     }
   }
   for (const { child } of servers) await leave(child);
