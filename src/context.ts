@@ -4,6 +4,7 @@ import type { Connection } from "./connection/port.ts";
 import type { KitError } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import type { Events } from "./observe/events.ts";
+import type { Prefetch } from "./prefetch/prefetch.ts";
 
 /** Passed to every feature's factory. */
 export interface Context {
@@ -12,6 +13,7 @@ export interface Context {
   readonly keys: Keys;
   readonly events: Events;
   readonly notices: Notices;
+  readonly prefetch: Prefetch;
 }
 
 /** Development warnings, gathered so that a start says all of them in one line. */

@@ -15,6 +15,8 @@ import { createIdentity, type Identity } from "./rate-limit/identity.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit/middleware.ts";
 import { createRateLimitStore, type RateLimitStoreOptions } from "./rate-limit/store.ts";
 import { describeTarget } from "./config/redis-target.ts";
+import { noting } from "./prefetch/changes.ts";
+import { Prefetch } from "./prefetch/prefetch.ts";
 import type { Middleware } from "./request.ts";
 import { createSecurity, type SecurityOptions } from "./security/security.ts";
 import { login, type LoginOptions, logout } from "./session/login.ts";
@@ -79,7 +81,8 @@ function open(config: Config): Context {
     },
   });
   announce(config, connection, notices);
-  return { config, connection, keys: createKeys(config.namespace), events, notices };
+  const prefetch = new Prefetch(config.deadline);
+  return { config, connection, keys: createKeys(config.namespace), events, notices, prefetch };
 }
 
 /** Says once what was chosen. What development should know is gathered until the connection is decided. */
@@ -121,7 +124,9 @@ let madeUpSecret: string | undefined;
  */
 export function createKit(options: KitOptions = {}): Kit {
   const context = open(resolveConfig(options));
-  const { connection, events, notices } = context;
+  const { connection, events, notices, prefetch } = context;
+  // Limiters and caches write all the time what makes no answer a wrong one, and note by themselves what does.
+  const noted: Context = { ...context, connection: noting(connection, prefetch.changes) };
   const makeSecret = (): string => {
     notices.add(
       "SESSION_SECRET is not set: a secret was made up for this process, so its end signs everybody out.",
@@ -133,13 +138,13 @@ export function createKit(options: KitOptions = {}): Kit {
     security: createSecurity(context),
     rateLimit: createRateLimit(context),
     identity: createIdentity(context.config.trust),
-    session: createSession(context, makeSecret),
+    session: createSession(noted, makeSecret),
     cache: createCache(context),
     login,
     logout,
     assertActive,
-    sessions: createSessions(context),
-    sessionStore: createSessionStore(context),
+    sessions: createSessions(noted),
+    sessionStore: createSessionStore(noted),
     rateLimitStore: createRateLimitStore(context),
     health: () => checkHealth(connection),
     ready: () => connection.ready(),

@@ -7,6 +7,7 @@ import type { Connection } from "../../src/connection/port.ts";
 import { createNotices } from "../../src/context.ts";
 import { createKeys } from "../../src/keys.ts";
 import { createEvents } from "../../src/observe/events.ts";
+import { Prefetch } from "../../src/prefetch/prefetch.ts";
 import { createSession } from "../../src/session/middleware.ts";
 import { createSessions, type Sessions } from "../../src/session/sessions.ts";
 import { sign } from "../../src/session/cookie/signature.ts";
@@ -77,7 +78,8 @@ export function startApp(
 ): App {
   const events = createEvents();
   const notices = createNotices(SILENT, true);
-  const context = { config: CONFIG, connection, keys: createKeys(""), events, notices };
+  const prefetch = new Prefetch(CONFIG.deadline);
+  const context = { config: CONFIG, connection, keys: createKeys(""), events, notices, prefetch };
   const session = createSession(context, () => SECRET)(options);
   const sessions = createSessions(context);
   return (id, handler, onRequest) =>

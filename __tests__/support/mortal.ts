@@ -4,13 +4,16 @@ import type { Connection } from "../../src/connection/port.ts";
 import { type Context, createNotices } from "../../src/context.ts";
 import { createKeys } from "../../src/keys.ts";
 import { createEvents } from "../../src/observe/events.ts";
+import { Prefetch } from "../../src/prefetch/prefetch.ts";
 import { createLog } from "./kit.ts";
 
 /** The context of a kit over a connection of the test's own. */
 export function contextOver(connection: Connection): Context {
   const logger = createLog();
+  const config = resolveConfig({ redis: false, secret: "s", logger }, {});
   return {
-    config: resolveConfig({ redis: false, secret: "s", logger }, {}),
+    config,
+    prefetch: new Prefetch(config.deadline),
     connection,
     keys: createKeys(""),
     events: createEvents(),

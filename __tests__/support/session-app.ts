@@ -8,6 +8,7 @@ import type { Connection } from "../../src/connection/port.ts";
 import { type Context, createNotices } from "../../src/context.ts";
 import { createKeys } from "../../src/keys.ts";
 import { createEvents, type KitEvents } from "../../src/observe/events.ts";
+import { Prefetch } from "../../src/prefetch/prefetch.ts";
 import { login, logout } from "../../src/session/login.ts";
 import { createSession } from "../../src/session/middleware.ts";
 import { createLog } from "./kit.ts";
@@ -116,7 +117,8 @@ export function kitOver(
   const errors: KitEvents["redis-error"][] = [];
   events.on("redis-error", (detail) => void errors.push(detail));
   const notices = createNotices(config.logger, true);
-  const context = { config, connection, keys: createKeys(""), events, notices };
+  const prefetch = new Prefetch(config.deadline);
+  const context = { config, connection, keys: createKeys(""), events, notices, prefetch };
   const session = createSession(context, () => "a made-up secret");
   return { session, login, logout, context, errors };
 }

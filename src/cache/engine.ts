@@ -30,21 +30,27 @@ export function createEngine(context: Context): Engine {
   const report = reporter(context);
   const store = new CacheStore(context);
   const tiers = createTiers(context);
+  const { connection } = context;
+  const noteAll = (keys: readonly string[]): void => {
+    for (const key of keys) context.prefetch.changes.note(key);
+  };
   const tellOthers = (keys: readonly string[]): Promise<void> =>
     // What is in other processes' memory ends soon by itself.
     tiers.drop(keys).catch(report("telling other processes of a purge"));
   const drop = async (keys: readonly string[]): Promise<boolean> => {
     try {
-      const dropped = await Promise.all(keys.map((key) => context.connection.del(key)));
+      const dropped = await Promise.all(keys.map((key) => connection.del(key)));
       return dropped.some(Boolean);
     } finally {
+      noteAll(keys);
       // What is in memory here goes in any case; after Redis, from where it would be read again.
       await tellOthers(keys);
     }
   };
   const overdue = new Overdue(async (key) => {
     try {
-      await context.connection.del(key);
+      await connection.del(key);
+      noteAll([key]);
       await tiers.drop([key]).catch(() => {}); // Told when it was first tried.
       return true;
     } catch (error) {
@@ -68,9 +74,12 @@ export function createEngine(context: Context): Engine {
       }
     },
     expire: async (key) => {
-      const isThere = await context.connection.run(expireScript, key, [expiryStamp(Date.now())]);
-      await tellOthers([key]);
-      return isThere;
+      try {
+        return await connection.run(expireScript, key, [expiryStamp(Date.now())]);
+      } finally {
+        noteAll([key]);
+        await tellOthers([key]);
+      }
     },
   };
 }

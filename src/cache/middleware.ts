@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "../context.ts";
 import type { KnownRequest, Middleware } from "../request.ts";
 import type { Engine } from "./engine.ts";
+import { Lookup } from "./lookup.ts";
 import { type CacheOptions, planCache } from "./options.ts";
 import { type Bypass, Places, resourceOf } from "./request/place-of.ts";
 import { createRoutes } from "./request/routes.ts";
@@ -25,7 +26,9 @@ export function createCacheMiddleware(
     const template = parseTemplate(text);
     const plan = planCache(options, context.config.cache);
     const places = new Places(context, template, plan);
-    const serving = new Serving(engine, plan);
+    const expected = (request: IncomingMessage) => places.expected(request);
+    const lookup = new Lookup(context.prefetch, engine, plan.memory, expected);
+    const serving = new Serving(engine, plan, lookup);
     const bypass = createBypassing(context, engine, template);
 
     return function cache(request, response, next) {

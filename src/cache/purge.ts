@@ -120,6 +120,7 @@ export function createPurging(context: Context, engine: Engine): Purging {
           await Promise.all(batch.map((key) => connection.del(key)));
         }
       } finally {
+        context.prefetch.changes.noteAll();
         await engine.tiers.clear();
       }
     },

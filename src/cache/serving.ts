@@ -6,6 +6,7 @@ import type { Engine } from "./engine.ts";
 import { freshen } from "./freshening.ts";
 import { type Judgement, judgeFreshness } from "./freshness.ts";
 import { type Demands, demandsOf } from "./http/directives.ts";
+import type { Lookup } from "./lookup.ts";
 import type { CachePlan } from "./options.ts";
 import { type Outcome, record } from "./response/recording.ts";
 import {
@@ -20,7 +21,6 @@ import { afterAnswer, canLiveTwice } from "./response/second-life.ts";
 import type { Entry } from "./store/entry.ts";
 import type { Place } from "./store/place.ts";
 import type { Found } from "./store/store.ts";
-import type { Tier } from "./store/tier.ts";
 
 /** A request, and where its response is kept. */
 export interface Passage {
@@ -45,12 +45,12 @@ interface Looked extends Passage {
 export class Serving {
   readonly #engine: Engine;
   readonly #plan: CachePlan;
-  readonly #tier: Tier | undefined;
+  readonly #lookup: Lookup;
 
-  constructor(engine: Engine, plan: CachePlan) {
+  constructor(engine: Engine, plan: CachePlan, lookup: Lookup) {
     this.#engine = engine;
     this.#plan = plan;
-    this.#tier = engine.tiers.open(plan.memory);
+    this.#lookup = lookup;
   }
 
   serve(passage: Passage): void {
@@ -60,15 +60,16 @@ export class Serving {
       return;
     }
     const demands = this.#plan.isOrigin ? demandsOf(request.headers) : undefined;
-    const entry = this.#tier?.get(place);
+    const entry = this.#lookup.near(place);
     const judgement = entry && judgeFreshness(entry, undefined, demands);
     if (judgement?.use === "fresh" && this.#hit(passage, entry!, judgement.ttl)) return;
     this.#look(passage, demands);
   }
 
   #look(passage: Passage, demands: Demands | undefined): void {
-    const generation = this.#tier?.generation() ?? 0;
-    void this.#engine.store.find(passage.place).then(
+    const { request, response, place } = passage;
+    const { found: finding, generation } = this.#lookup.begin(request, response, place);
+    void finding.then(
       (found) => this.#use(passage, found, demands, generation),
       (error: unknown) => this.#fail(passage, error),
     );
@@ -79,7 +80,7 @@ export class Serving {
     const { entry, expiredAt, vary } = found;
     const judgement = entry && judgeFreshness(entry, expiredAt, demands);
     if (judgement?.use === "fresh" && this.#hit(passage, entry!, judgement.ttl)) {
-      this.#tier?.put(passage.place, { entry: entry!, vary }, generation);
+      this.#lookup.keep(passage.place, { entry: entry!, vary }, generation);
       return;
     }
     const looked: Looked = { ...passage, found, demands, judgement, generation };
@@ -251,7 +252,7 @@ export class Serving {
     const refused = (reason: string): void => teller.tell(place.template, "refused", reason);
     return {
       stored: (product, detail) => {
-        this.#tier?.put(place, product, generation);
+        this.#lookup.keep(place, product, generation);
         lease
           .keep(product)
           .then((isKept) =>

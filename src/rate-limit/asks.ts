@@ -1,9 +1,10 @@
 /** The keys that a request is held against. */
 import type { Context } from "../context.ts";
 import type { Ask } from "./counter.ts";
-import type { Sender } from "./identities.ts";
-import type { FixedPolicy } from "./plan.ts";
-import type { Terms } from "./terms.ts";
+import { clientAddress, type KnownRequest } from "../request.ts";
+import { type Sender, senderOf } from "./identities.ts";
+import type { FixedPolicy, LimiterPlan } from "./plan.ts";
+import type { createTerms, Terms } from "./terms.ts";
 
 /** The identities of a request that a policy counts: none, one, or several. */
 function identitiesOf(
@@ -34,4 +35,21 @@ export function asksOf({ keys }: Context, terms: Terms, sender: Sender): readonl
     }
   }
   return asks;
+}
+
+/**
+ * The one key that a request will be held against, before it has come to the limiter; undefined where that
+ * depends on a function of the application's, or where the algorithm counts what it holds (fixed window).
+ */
+export function askAhead(
+  context: Context,
+  { algorithm, options, verdict }: LimiterPlan,
+  terms: ReturnType<typeof createTerms>,
+  request: KnownRequest,
+): Ask | undefined {
+  if (typeof terms === "function" || options.skip || algorithm === "fixed-window") return undefined;
+  const client = clientAddress(request, context.config.trust);
+  if (verdict?.(client) !== undefined) return undefined;
+  const asks = asksOf(context, terms, senderOf(context, terms, client));
+  return asks.length === 1 ? asks[0] : undefined;
 }

@@ -5,6 +5,7 @@ import type { Connection } from "../connection/port.ts";
 import { KitError } from "../errors.ts";
 import type { Algorithm, Asked, Decision, Mode, Outcome } from "./algorithms/algorithm.ts";
 import { denialsOf } from "./denials.ts";
+import { createHolds, type Held, type Holds } from "./holds.ts";
 import type { RedisErrorPolicy } from "./options.ts";
 
 /** One key that a request is counted on. */
@@ -23,8 +24,17 @@ export interface Answer {
 
 /** Counts requests. */
 export interface Counter {
-  /** Undefined where Redis could not be asked and the policy is `open`. */
-  take(asks: readonly Ask[], mode: Mode): Promise<readonly Answer[] | undefined>;
+  /**
+   * Undefined where Redis could not be asked and the policy is `open`.
+   *
+   * @param heldFor called right before Redis would be asked
+   */
+  take(
+    asks: readonly Ask[],
+    mode: Mode,
+    heldFor?: () => Held | undefined,
+  ): Promise<readonly Answer[] | undefined>;
+  readonly holds: Holds;
   /** Ends held requests or undoes counted ones. A failure is reported. */
   settle(answers: readonly Answer[], outcome: Outcome): Promise<void>;
 }
@@ -67,13 +77,17 @@ export function createCounter(
     if (failure) throw failure.reason;
     return answers;
   };
+  const holds = createHolds(context, algorithm, settle);
   return {
-    take: async (asks, mode) => {
+    holds,
+    take: async (asks, mode, heldFor) => {
       const denied = refusals(asks, connection, denials.recall);
       if (denied) return denied;
+      const held = heldFor?.();
       for (const each of asks) denials.asking(each);
       try {
-        const answers = await ask(connection, asks, mode);
+        const answers =
+          (held && (await holds.use(held, asks, mode))) ?? (await ask(connection, asks, mode));
         for (const answer of answers) denials.learn(answer.ask, answer.decision);
         return answers;
       } catch (error) {

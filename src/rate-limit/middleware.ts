@@ -4,10 +4,11 @@ import type { AugmentedRequest, ClientRateLimitInfo } from "express-rate-limit";
 import type { Context } from "../context.ts";
 import { clientAddress, type Middleware } from "../request.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
-import { asksOf } from "./asks.ts";
+import { askAhead, asksOf } from "./asks.ts";
 import { createChecks } from "./checks.ts";
 import { createCounter } from "./counter.ts";
 import { writeHeaders } from "./headers.ts";
+import type { Held } from "./holds.ts";
 import { senderOf } from "./identities.ts";
 import { createOperations, type KeyOperations, type RateLimitOperations } from "./operations.ts";
 import type { RateLimitOptions } from "./options.ts";
@@ -84,6 +85,13 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   const refuseWith = createRefusal(plan, config.logger);
   const termsOf = createTerms(plan);
   const { skip } = plan.options;
+  const need = context.prefetch.need<Held>({
+    ask: (request) => {
+      const ask = askAhead(context, plan, termsOf, request);
+      return ask && counter.holds.hold(ask);
+    },
+    drop: (held) => counter.holds.release(held),
+  });
 
   /** Counts a request, and answers it where it is refused. */
   const isPassing = async (request: Request, response: Response, next: Next): Promise<boolean> => {
@@ -103,7 +111,9 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     const sender = senderOf(context, terms, client);
     const asks = asksOf(context, terms, sender);
     checks.asks(request, asks);
-    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take");
+    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take", () =>
+      need.take(request, response),
+    );
     if (answers === undefined || answers.length === 0) return true;
     const rows = rowsOf(answers);
     (request as AugmentedRequest)[plan.propertyName] = new RateLimitInfo(strictest(rows));

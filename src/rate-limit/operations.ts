@@ -119,7 +119,11 @@ export function createOperations(context: Context): KeyOperations {
       const length = parseDuration("duration", duration);
       const { algorithm } = known(context, type);
       const key = keyOf(type, id);
-      await ALGORITHMS[algorithm].block(connection, key, length);
+      try {
+        await ALGORITHMS[algorithm].block(connection, key, length);
+      } finally {
+        context.prefetch.changes.note(key);
+      }
       denialsOf(context).block(key, length);
     },
   };

@@ -7,11 +7,15 @@ import { denialsOf } from "./denials.ts";
 export function createReset(context: Context): (key: string) => Promise<boolean> {
   const denials = denialsOf(context);
   return async (key) => {
-    const [isRemoved] = await Promise.all([
-      context.connection.del(key),
-      fallbackOf(context).del(key),
-    ]);
-    denials.forget(key);
-    return isRemoved;
+    try {
+      const [isRemoved] = await Promise.all([
+        context.connection.del(key),
+        fallbackOf(context).del(key),
+      ]);
+      denials.forget(key);
+      return isRemoved;
+    } finally {
+      context.prefetch.changes.note(key);
+    }
   };
 }

@@ -1,8 +1,8 @@
 /** The guarded sessions of one kit: read, made, saved and renamed, each in the order that a crash cannot hurt. */
 import { setTimeout as delay } from "node:timers/promises";
-import { LRUCache } from "lru-cache";
 import { type Context, reporter } from "../context.ts";
 import { KitError } from "../errors.ts";
+import { Hints } from "../prefetch/hints.ts";
 import { type Admission, createAdmission, type Room } from "./guard/admission.ts";
 import { createAdoption } from "./adoption.ts";
 import { idTaken, sessionEnded } from "./failures.ts";
@@ -34,6 +34,18 @@ export type Reading =
   | { readonly kind: "live"; readonly data: SessionJson; readonly stored: Stored }
   | { readonly kind: "ended"; readonly ended: SessionEnded }
   | { readonly kind: "absent" };
+
+/** A session's key and its user's Set, asked for. */
+export interface Asked {
+  readonly id: string;
+  /** What was asked. */
+  readonly keys: readonly string[];
+  /** Who the user was when this process last looked. */
+  readonly guess: string | undefined;
+  readonly text: Promise<string | null>;
+  /** Whether the fence admits the session, if the guess is right. */
+  readonly isAdmitted: Promise<boolean> | undefined;
+}
 
 /** Times in milliseconds. */
 export interface LedgerOptions extends RecordsOptions, Room {
@@ -67,8 +79,8 @@ export class Ledger {
   readonly #foreign: Foreign;
   readonly #report: ReturnType<typeof reporter>;
   readonly #adopt: ReturnType<typeof createAdoption>;
-  /** A guess that saves a wait: checked against the session, so a wrong one costs a command and nothing else. */
-  readonly #users = new LRUCache<string, string>({ max: MOST_USERS });
+  /** By session id; checked against the session. */
+  readonly #users = new Hints<string>(MOST_USERS);
 
   constructor(context: Context, given: LedgerOptions) {
     const isOwnPrefix = given.adoptPrefix === context.keys.sessionPrefix;
@@ -113,13 +125,23 @@ export class Ledger {
     return { text, mark, user: this.#options.userOf(data) };
   }
 
-  /** GET, and the fence where someone is signed in: at once, where this process knows who it is. */
-  async read(id: string): Promise<Reading> {
+  /** GET, and the fence where this process remembers who is signed in. */
+  ask(id: string): Asked {
+    const { keys } = this.#context;
     const guess = this.#users.get(id);
-    const [text, isGuessAdmitted] = await Promise.all([
-      this.records.textOf(id),
-      guess === undefined ? undefined : this.fence.admits(guess, id),
-    ]);
+    const text = this.records.textOf(id);
+    if (guess === undefined)
+      return { id, keys: [keys.session(id)], guess, text, isAdmitted: undefined };
+    const isAdmitted = this.fence.admits(guess, id);
+    isAdmitted.catch(() => {}); // Seen by whoever waits for it, after the text.
+    return { id, keys: [keys.session(id), keys.userSessions(guess)], guess, text, isAdmitted };
+  }
+
+  /** What a session's key comes to, and where someone is signed in, whether the fence still admits them. */
+  async read(id: string, asked: Asked = this.ask(id)): Promise<Reading> {
+    const { guess } = asked;
+    const text = await asked.text;
+    const isGuessAdmitted = await asked.isAdmitted;
     let held = text;
     let record = text === null ? undefined : decode(text);
     if (this.#isForeign(record)) {

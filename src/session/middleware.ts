@@ -9,6 +9,7 @@ import { createCookie } from "./cookie/cookie.ts";
 import { namedSession } from "./cookie/named-session.ts";
 import { SessionGate } from "./gate.ts";
 import { holdBack } from "./hold-back.ts";
+import type { Asked } from "./ledger.ts";
 import { mountedOf } from "./mounted.ts";
 import { makeSession, type SessionRequest } from "./live-session.ts";
 import {
@@ -64,6 +65,15 @@ export function createSession(
     store.generate = generateBy(plan);
     mountedOf(context).push({ plan, ledger: store.ledger });
     const suspect = createCookieSuspicion(plan.suspicious, context.events);
+    const need = context.prefetch.need<Asked>({
+      ask: (request) => {
+        const { id } = namedSession(request, plan);
+        if (id === undefined || findState(request)) return undefined;
+        const asked = store.ledger.ask(id);
+        asked.text.catch(() => {}); // Whoever uses it sees it.
+        return asked;
+      },
+    });
     const seeCookie = (reason: CookieSuspicion, request: IncomingMessage): void =>
       suspect(reason, () => addressIdentity(clientAddress(request, plan.trust)));
 
@@ -86,7 +96,9 @@ export function createSession(
         store.generate(request);
         return next();
       }
-      void open(store, request, state, [id, otherId], next, seeCookie);
+      const early = need.take(request, response);
+      const asked = early?.id === id ? early : store.ledger.ask(id);
+      void open(store, request, state, [asked, otherId], next, seeCookie);
     };
   };
 }
@@ -105,12 +117,13 @@ async function open(
   store: KitSessionStore,
   request: SessionRequest,
   state: SessionState,
-  [id, otherId]: readonly [string, string | undefined],
+  [asked, otherId]: readonly [Asked, string | undefined],
   next: Next,
   seeCookie: (reason: CookieSuspicion, request: IncomingMessage) => void,
 ): Promise<void> {
+  const { id } = asked;
   try {
-    let reading = await store.ledger.read(id);
+    let reading = await store.ledger.read(id, asked);
     let foundId = id;
     // Someone who has signed in at the other stack meanwhile has a newer cookie of its.
     if (reading.kind !== "live" && otherId !== undefined && otherId !== id) {

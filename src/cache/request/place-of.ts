@@ -1,15 +1,15 @@
 /** From a request to the place of its response, or the reason why it has none. */
 import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
+import { LRUCache } from "lru-cache";
 import type { Context } from "../../context.ts";
 import { KitError } from "../../errors.ts";
-import { LRUCache } from "lru-cache";
-import type { Trust } from "../../config/trust-proxy.ts";
+import { Hints } from "../../prefetch/hints.ts";
 import { parseNames } from "../../validate.ts";
 import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts";
 import type { CachePlan } from "../options.ts";
 import type { Place } from "../store/place.ts";
-import { ANONYMOUS, type Sharing, sharingOf } from "./sharing.ts";
+import { ANONYMOUS, personal, type Sharing, sharingOf } from "./sharing.ts";
 import {
   mismatch,
   missingParam,
@@ -18,7 +18,7 @@ import {
   pathOf,
   type Template,
 } from "../template.ts";
-import { hashOf, hideIgnoredQuery, selectedHash, variantOf } from "./variant.ts";
+import { hashOf, hideIgnoredQuery, selectedHash, variantOf, withoutIgnored } from "./variant.ts";
 
 /** Why a request passes the cache by. */
 export interface Bypass {
@@ -40,6 +40,8 @@ export class Places {
   readonly #plan: CachePlan;
   /** What a place is made of is mostly what it was made of before; to make it anew costs as much as Express. */
   readonly #known = new LRUCache<string, Place>({ max: REMEMBERED });
+  /** By URL, and by who asks where that counts: what a request will have become when it comes to its route. */
+  readonly #routed = new Hints<string>(REMEMBERED);
 
   constructor(context: Context, template: Template, plan: CachePlan) {
     this.#context = context;
@@ -57,44 +59,79 @@ export class Places {
     hideIgnoredQuery(request, plan);
     // RFC 9110, section 9.3.1: a body has no meaning here, but a parser may have handed it on.
     const sharing = hasBody(request) ? WITH_BODY : sharingOf(request, plan);
-    const ingredients = ingredientsOf(request, plan, this.#context.config.trust, sharing);
-    let place = ingredients === undefined ? undefined : this.#known.get(ingredients);
+    const routed = routedOf(request, plan, sharing);
+    if (routed === undefined) {
+      const made = placeOf(this.#context, this.#template, plan, request, sharing);
+      return "bypass" in made ? made : selecting(made, plan, request);
+    }
+    const url = originalUrl(request);
+    const ingredients = this.#arrived(url, request) + routed;
+    let place = this.#known.get(ingredients);
     if (place === undefined) {
       const made = placeOf(this.#context, this.#template, plan, request, sharing);
       if ("bypass" in made) return made;
       place = made;
-      if (ingredients !== undefined) this.#known.set(ingredients, place);
+      if (ingredients.length <= LONGEST) this.#known.set(ingredients, place);
     }
-    if (!plan.isOrigin) return place;
-    const { hash } = place;
-    const headers = { ...request.headers }; // As they came: a handler may change its own.
-    return { ...place, select: (vary) => selectedHash(headers, hash, vary) };
+    const asker = askerOf(request, plan) + url;
+    if (this.#routed.get(asker) !== routed) this.#routed.set(asker, routed);
+    return selecting(place, plan, request);
+  }
+
+  /** Where the response is kept of a request that has not come to its route yet, if all is as it was before. */
+  expected(request: KnownRequest): Place | undefined {
+    const plan = this.#plan;
+    if (hasBody(request)) return undefined;
+    if (plan.scope === undefined && personal(request, plan) !== undefined) return undefined;
+    const url = withoutIgnored(originalUrl(request), plan);
+    const routed = this.#routed.get(askerOf(request, plan) + url);
+    const place = routed && this.#known.get(this.#arrived(url, request) + routed);
+    return place ? selecting(place, plan, request) : undefined;
+  }
+
+  /** What a place is made of that a request shows from the beginning. */
+  #arrived(url: string, request: KnownRequest): string {
+    const { host, vary } = this.#plan;
+    // Each with its length, so that no value can pose as two.
+    const origin = host ? requestOrigin(request, this.#context.config.trust) : "";
+    let text = `${url} ${origin.length} ${origin}`;
+    for (const name of vary) {
+      const value = String(request.headers[name] ?? "");
+      text += ` ${value.length} ${value}`;
+    }
+    return text;
   }
 }
 
-/** All that a place is made of, in one text; undefined where that is more than texts. */
-function ingredientsOf(
+/** What a place is made of that shows at the route; undefined where that is more than texts. */
+function routedOf(
   request: KnownRequest,
-  { host, vary, tags }: CachePlan,
-  trust: Trust,
+  { tags }: CachePlan,
   sharing: Sharing,
 ): string | undefined {
   if ("bypass" in sharing || typeof tags === "function") return undefined;
-  // Each with its length, so that no value can pose as two.
-  const origin = host ? requestOrigin(request, trust) : "";
   const { variant } = sharing;
-  let text = `${originalUrl(request)} ${request.url} ${origin.length} ${origin} ${variant.length} ${variant}`;
+  let text = ` ${request.url} ${variant.length} ${variant}`;
   const { params } = request;
   for (const name in params) {
     const value = params[name];
     if (typeof value !== "string") return undefined;
     text += ` ${name} ${value.length} ${value}`;
   }
-  for (const name of vary) {
-    const value = String(request.headers[name] ?? "");
-    text += ` ${value.length} ${value}`;
-  }
-  return text.length > LONGEST ? undefined : text;
+  return text;
+}
+
+/** By what those may be told apart beforehand who do not share. */
+function askerOf({ headers }: KnownRequest, { scope }: CachePlan): string {
+  if (scope === undefined || scope === "public") return "";
+  return `${headers.authorization} ${headers.cookie} `;
+}
+
+function selecting(place: Place, { isOrigin }: CachePlan, request: KnownRequest): Place {
+  if (!isOrigin) return place;
+  const { hash } = place;
+  const headers = { ...request.headers }; // As they came: a handler may change its own.
+  return { ...place, select: (vary) => selectedHash(headers, hash, vary) };
 }
 
 function placeOf(

@@ -33,7 +33,7 @@ const IDENTITY = [
 ];
 
 /** What makes a request personal, if anything does. */
-function personal(request: KnownRequest, { ignoreCookies }: CachePlan): string | undefined {
+export function personal(request: KnownRequest, { ignoreCookies }: CachePlan): string | undefined {
   for (const name of IDENTITY) {
     if (request.headers[name] !== undefined) return name === "x-api-key" ? "api-key" : name;
   }

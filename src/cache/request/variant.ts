@@ -97,10 +97,15 @@ function without(url: string, isIgnored: (name: string) => boolean): string {
   return kept.length > 0 ? `${path}?${kept.join("&")}` : path;
 }
 
+/** A URL without its ignored parameters. */
+export function withoutIgnored(url: string, { isIgnored }: CachePlan): string {
+  return url.includes("?") ? without(url, isIgnored) : url;
+}
+
 /** Takes ignored parameters off `url`, `originalUrl` and `query`: what the key ignores, the handler must not see. */
 export function hideIgnoredQuery(request: KnownRequest, plan: CachePlan): void {
   const before = originalUrl(request);
-  const after = without(before, plan.isIgnored);
+  const after = withoutIgnored(before, plan);
   if (after === before) return;
   request.url = without(request.url ?? before, plan.isIgnored);
   if (request.originalUrl !== undefined) request.originalUrl = after;

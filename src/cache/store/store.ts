@@ -1,8 +1,8 @@
 /** The cache's store: one reading of all that a lookup needs, one writing of all that a response leaves. */
-import { LRUCache } from "lru-cache";
 import type { Context } from "../../context.ts";
 import type { Connection } from "../../connection/port.ts";
 import type { Keys } from "../../keys.ts";
+import { Hints } from "../../prefetch/hints.ts";
 import { decodeEntry, encodeEntry, type Entry } from "./entry.ts";
 import { type Lead, leadScript, readLock, releaseScript } from "./lock.ts";
 import type { Place } from "./place.ts";
@@ -37,6 +37,12 @@ export interface Found {
   readonly isVaryMiss: boolean;
 }
 
+/** A lookup under way. */
+export interface Asked {
+  readonly keys: readonly string[];
+  readonly values: Promise<(Buffer | null)[]>;
+}
+
 /** How an entry is to be kept. */
 export interface Keeping {
   readonly place: Place;
@@ -49,48 +55,80 @@ export interface Keeping {
   readonly vary: readonly string[] | undefined;
 }
 
+/** What a lookup begins with. */
+interface Look {
+  readonly keys: readonly string[];
+  /** The variant's own key is among them. */
+  readonly isApart: boolean;
+  /** The hash of the stored variant that its last key belongs to. */
+  readonly guess: string | undefined;
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((key, at) => key === other[at]);
+}
+
 /** Over one connection. */
 export class CacheStore {
   readonly #connection: Connection;
   readonly #keys: Keys;
   /** The Vary of variants that were found, so that the next lookup asks for all at once. */
-  readonly #vary = new LRUCache<string, readonly string[]>({ max: HINTS });
+  readonly #vary = new Hints<readonly string[]>(HINTS);
   /** Variants beside which the resource's own key held another one's entry. */
-  readonly #apart = new LRUCache<string, true>({ max: HINTS });
+  readonly #apart = new Hints<true>(HINTS);
 
   constructor({ connection, keys }: Pick<Context, "connection" | "keys">) {
     this.#connection = connection;
     this.#keys = keys;
   }
 
-  find(place: Place): Promise<Found> {
+  /** Asks for what {@link find} begins with. */
+  ask(place: Place): Asked {
+    return this.#ask(this.#lookFor(place));
+  }
+
+  /** @param asked what was asked for a place that was thought to be this one; anything else is asked anew */
+  async find(place: Place, asked?: Asked): Promise<Found> {
+    return this.#find(place, this.#lookFor(place), asked);
+  }
+
+  async #find(place: Place, look: Look, asked?: Asked): Promise<Found> {
+    const { versionKeys } = place;
+    const { isApart, guess } = look;
+    const isAsked = asked !== undefined && isSame(asked.keys, look.keys);
+    const values = await (isAsked ? asked : this.#ask(look)).values;
+    const found = this.#first(place, values, isApart ? values[versionKeys.length] : undefined);
+    if (found.isTaken && !isApart) {
+      this.#apart.set(place.variantKey, true);
+      return this.#find(place, this.#lookFor(place, true));
+    }
+    return found.entry?.vary === undefined
+      ? found
+      : this.#second(place, found, guess === undefined ? undefined : [guess, values.at(-1)!]);
+  }
+
+  /** Which keys a lookup begins with. */
+  #lookFor(place: Place, mustBeApart = !place.isPlain): Look {
     const { versionKeys, variantKey, select } = place;
     const vary = select && this.#vary.get(variantKey);
     const guess = vary && select(vary);
-    const asked = [...versionKeys];
     // Most entries stand in the resource's own key; the variant's is asked only where it does not.
-    const isApart = !place.isPlain || this.#apart.has(variantKey);
-    if (isApart) asked.push(variantKey);
-    if (guess !== undefined) asked.push(this.#keyOf(place, guess));
-    return this.#read(asked).then((values) => {
-      const first = values[versionKeys.length];
-      const found = this.#first(place, values, isApart ? first : undefined);
-      if (found.isTaken && !isApart) return this.#findApart(place);
-      return found.entry?.vary === undefined
-        ? found
-        : this.#second(place, found, guess === undefined ? undefined : [guess, values.at(-1)!]);
-    });
+    const isApart = mustBeApart || this.#apart.get(variantKey) === true;
+    if (!isApart && guess === undefined) return { keys: versionKeys, isApart, guess };
+    const keys = [...versionKeys];
+    if (isApart) keys.push(variantKey);
+    if (guess !== undefined) keys.push(this.#keyOf(place, guess));
+    return { keys, isApart, guess };
+  }
+
+  #ask({ keys }: Look): Asked {
+    return { keys, values: this.#read(keys) };
   }
 
   /** One key is mostly all that there is to read. */
   #read(keys: readonly string[]): Promise<(Buffer | null)[]> {
     if (keys.length > 1) return this.#connection.mgetBytes(keys);
     return this.#connection.getBytes(keys[0]!).then((value) => [value]);
-  }
-
-  #findApart(place: Place): Promise<Found> {
-    this.#apart.set(place.variantKey, true);
-    return this.find(place);
   }
 
   #first(

@@ -1,0 +1,164 @@
+/**
+ * What one request will need, asked for in one flush: the first of a kit's middlewares that has to ask Redis
+ * asks for the later ones, too. An answer belongs to its request, is used once, and is dropped where it is
+ * not used, is old, or was read from what this process has changed since.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Changes } from "./changes.ts";
+import { type Course, type Follower, Followers } from "./followers.ts";
+
+/** An answer under way. That it may fail is for who uses it to see. */
+export interface Early {
+  /** What it is read from. */
+  readonly keys: readonly string[];
+}
+
+/** How one middleware's question is asked ahead. */
+export interface NeedPlan<Answer extends Early> {
+  /** Undefined where there is nothing to ask, or no knowing what. Calls no function of the application's. */
+  ask(request: IncomingMessage): Answer | undefined;
+  /** Undoes a question that has left something behind, and was of no use. */
+  drop?(answer: Answer): void;
+}
+
+/** What one middleware needs of Redis for each request. */
+export interface Need<Answer extends Early> {
+  /**
+   * To be called right before the middleware would ask, in the same turn: the answer, where it was asked
+   * ahead. As the first of a request, asks for those that follow.
+   */
+  take(request: IncomingMessage, response: ServerResponse): Answer | undefined;
+}
+
+/** A question that was asked ahead. */
+interface Asked {
+  readonly follower: Follower<KitNeed>;
+  /** Undefined once it is used or dropped. */
+  answer: Early | undefined;
+}
+
+/** What was asked ahead for one request. */
+interface Flush {
+  readonly kit: Prefetch;
+  /** By `performance.now()`. */
+  readonly at: number;
+  readonly first: KitNeed;
+  readonly course: Course<KitNeed>;
+  readonly asked: Asked[];
+  /** Of another kit, on the same request. */
+  readonly other: Flush | undefined;
+}
+
+const FLUSH: unique symbol = Symbol("express-redis-kit.flush");
+type Carrier = IncomingMessage & { [FLUSH]?: Flush };
+
+/** How much longer than the deadline of a command an answer is good for, in milliseconds. */
+const SLACK = 1000;
+
+/** Of one kit. */
+export class Prefetch {
+  readonly changes: Changes;
+  readonly patience: number;
+  #needs = 0;
+
+  /** @param deadline milliseconds that an answer may take */
+  constructor(deadline: number) {
+    this.patience = deadline + SLACK;
+    this.changes = new Changes(this.patience);
+  }
+
+  need<Answer extends Early>(plan: NeedPlan<Answer>): Need<Answer> {
+    this.#needs += 1;
+    return new KitNeed(this, plan) as unknown as Need<Answer>;
+  }
+
+  /** There is nobody to ask for, or to be asked by. */
+  isIdle(): boolean {
+    return this.#needs < 2;
+  }
+}
+
+class KitNeed {
+  readonly #kit: Prefetch;
+  readonly #plan: NeedPlan<Early>;
+  readonly #followers = new Followers<KitNeed>();
+
+  constructor(kit: Prefetch, plan: NeedPlan<Early>) {
+    this.#kit = kit;
+    this.#plan = plan;
+  }
+
+  take(request: Carrier, response: ServerResponse): Early | undefined {
+    if (this.#kit.isIdle()) return undefined;
+    const newest = request[FLUSH];
+    const flush = newest && flushOf(this.#kit, newest);
+    if (flush === undefined) {
+      request[FLUSH] = this.#begin(request, response, newest);
+      return undefined;
+    }
+    return this.#takeFrom(flush);
+  }
+
+  #begin(request: Carrier, response: ServerResponse, other: Flush | undefined): Flush {
+    const course = this.#followers.courseOf(request);
+    const asked: Asked[] = [];
+    const flush: Flush = {
+      kit: this.#kit,
+      at: performance.now(),
+      first: this,
+      course,
+      asked,
+      other,
+    };
+    let mustEnd = false;
+    for (const follower of course.expected) {
+      if (!follower.isExpected) continue;
+      const plan = follower.who.#plan;
+      const answer = plan.ask(request);
+      if (answer === undefined) continue;
+      follower.noteAsked();
+      asked.push({ follower, answer });
+      mustEnd ||= plan.drop !== undefined;
+    }
+    if (mustEnd) onceClosed(response, () => end(flush));
+    return flush;
+  }
+
+  #takeFrom({ kit, first, course, asked, at }: Flush): Early | undefined {
+    const one = asked.find(({ follower, answer }) => follower.who === this && answer !== undefined);
+    if (one === undefined) {
+      first.#followers.learn(course, this);
+      return undefined;
+    }
+    first.#followers.confirm(course, one.follower);
+    const answer = one.answer!;
+    one.answer = undefined;
+    const isOld = performance.now() - at > kit.patience || kit.changes.areSince(at, answer.keys);
+    if (!isOld) return answer;
+    this.drop(answer);
+    return undefined;
+  }
+
+  drop(answer: Early): void {
+    this.#plan.drop?.(answer);
+  }
+}
+
+function flushOf(kit: Prefetch, newest: Flush): Flush | undefined {
+  let flush: Flush | undefined = newest;
+  while (flush !== undefined && flush.kit !== kit) flush = flush.other;
+  return flush;
+}
+
+/** Drops what nobody came for. */
+function end({ asked }: Flush): void {
+  for (const one of asked) {
+    if (one.answer !== undefined) one.follower.who.drop(one.answer);
+    one.answer = undefined;
+  }
+}
+
+function onceClosed(response: ServerResponse, work: () => void): void {
+  if (response.closed) work();
+  else response.once("close", work);
+}
