@@ -9,7 +9,7 @@ import { type Course, type Follower, Followers } from "./followers.ts";
 
 /** An answer under way. That it may fail is for who uses it to see. */
 export interface Early {
-  /** What it is read from. */
+  /** What it is read from; nothing where it was known without asking. */
   readonly keys: readonly string[];
 }
 
@@ -17,6 +17,8 @@ export interface Early {
 export interface NeedPlan<Answer extends Early> {
   /** Undefined where there is nothing to ask, or no knowing what. Calls no function of the application's. */
   ask(request: IncomingMessage): Answer | undefined;
+  /** Whether the request may go on, for a middleware that decides so. */
+  admits?(answer: Answer): Promise<boolean>;
   /** Undoes a question that has left something behind, and was of no use. */
   drop?(answer: Answer): void;
 }
@@ -72,6 +74,14 @@ export class Prefetch {
     return new KitNeed(this, plan) as unknown as Need<Answer>;
   }
 
+  /** Whether those that were asked ahead, and are still to come, will let the request go on. */
+  async admits(request: Carrier): Promise<boolean> {
+    const newest = request[FLUSH];
+    const asked = (newest && flushOf(this, newest))?.asked ?? [];
+    const verdicts = asked.map(({ follower, answer }) => follower.who.admits(answer));
+    return (await Promise.all(verdicts)).every(Boolean);
+  }
+
   /** There is nobody to ask for, or to be asked by. */
   isIdle(): boolean {
     return this.#needs < 2;
@@ -116,7 +126,7 @@ class KitNeed {
       const plan = follower.who.#plan;
       const answer = plan.ask(request);
       if (answer === undefined) continue;
-      follower.noteAsked();
+      if (answer.keys.length > 0) follower.noteAsked();
       asked.push({ follower, answer });
       mustEnd ||= plan.drop !== undefined;
     }
@@ -137,6 +147,10 @@ class KitNeed {
     if (!isOld) return answer;
     this.drop(answer);
     return undefined;
+  }
+
+  async admits(answer: Early | undefined): Promise<boolean> {
+    return (answer && (await this.#plan.admits?.(answer))) ?? true;
   }
 
   drop(answer: Early): void {

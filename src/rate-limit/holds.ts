@@ -9,12 +9,13 @@ export interface Held {
   readonly keys: readonly string[];
   readonly ask: Ask;
   readonly decision: Promise<Decision>;
+  /** It is known to be refused, and nothing was asked. */
+  readonly isDenied: boolean;
 }
 
 /** Holds requests. */
 export interface Holds {
-  /** Undefined where the request is known to be refused. */
-  hold(ask: Ask): Held | undefined;
+  hold(ask: Ask): Held;
   /** What a request that has come was answered; undefined where it has to be asked for anew. */
   use(held: Held, asks: readonly Ask[], mode: Mode): Promise<readonly Answer[] | undefined>;
   /** Lets go of a request that has not come. */
@@ -29,7 +30,8 @@ export function createHolds(
 ): Holds {
   const { connection: on } = context;
   const denials = denialsOf(context);
-  const release = async ({ ask, decision: answer }: Held): Promise<void> => {
+  const release = async ({ ask, decision: answer, isDenied }: Held): Promise<void> => {
+    if (isDenied) return;
     try {
       const decision = await answer;
       denials.learn(ask, decision);
@@ -40,14 +42,16 @@ export function createHolds(
   };
   return {
     hold: (ask) => {
-      if (denials.recall(ask)) return undefined;
+      const denial = denials.recall(ask);
+      if (denial) return { keys: [], ask, decision: Promise.resolve(denial), isDenied: true };
       denials.asking(ask);
       const decision = algorithm.take(on, ask, "hold");
       decision.catch(() => {}); // Whoever uses it sees it.
-      return { keys: [ask.key], ask, decision };
+      return { keys: [ask.key], ask, decision, isDenied: false };
     },
     use: async (held, asks, mode) => {
       const { ask } = held;
+      if (held.isDenied) return undefined; // No longer, or the limiter would not ask.
       // Of a limiter that can be asked ahead, quotas and cost are always the same.
       if (asks.length !== 1 || asks[0]!.key !== ask.key) {
         void release(held);

@@ -90,6 +90,11 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
       const ask = askAhead(context, plan, termsOf, request);
       return ask && counter.holds.hold(ask);
     },
+    admits: ({ decision }) =>
+      decision.then(
+        ({ admitted }) => plan.shadow || admitted,
+        () => plan.onRedisError !== "closed",
+      ),
     drop: (held) => counter.holds.release(held),
   });
 

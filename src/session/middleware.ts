@@ -155,13 +155,17 @@ async function open(
 function enter(
   store: KitSessionStore,
   request: SessionRequest,
-  { ended, plan, response }: SessionState,
+  { ended, plan, response, kit }: SessionState,
   next: Next,
 ): void {
   if (ended) {
     request.sessionEnded = ended;
     if (plan.onEnded) return callOnEnded(plan.onEnded, request, response, next);
-  } else if (request.session) void store.prolong(request.sessionID, request.session);
+  } else if (request.session) {
+    // A limiter that is mounted after this may be about to refuse the request.
+    const isAdmitted = (): Promise<boolean> => kit.prefetch.admits(request);
+    void store.prolong(request.sessionID, request.session, isAdmitted);
+  }
   next();
 }
 

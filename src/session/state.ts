@@ -1,5 +1,6 @@
 /** What the session feature knows of one request; reached through the request, by either copy of the package. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { SESSION_STATE } from "../request.ts";
 import type { SessionEnded } from "./records/record.ts";
@@ -21,7 +22,7 @@ export interface HeldCalls {
 /** Made by the middleware. */
 export interface SessionState {
   /** Tells the kits of a process apart. */
-  readonly kit: object;
+  readonly kit: Context;
   readonly store: SigningStore;
   readonly plan: SessionPlan;
   readonly response: ServerResponse;

@@ -135,14 +135,24 @@ export class KitSessionStore extends RedisStore {
     return answer(this.prolong(id, session as LiveSession), callback);
   }
 
-  /** Moves a session's expiry, at most once per twentieth of its lifetime. */
-  async prolong(id: string, session: LiveSession): Promise<void> {
+  /**
+   * Moves a session's expiry, at most once per twentieth of its lifetime.
+   *
+   * @param isAdmitted asked whether the request is one that may prolong anything
+   */
+  async prolong(
+    id: string,
+    session: LiveSession,
+    isAdmitted?: () => Promise<boolean>,
+  ): Promise<void> {
     const { stored } = factsOf(session);
     if (stored === undefined || this.#prolonged.has(id)) return;
     const cookie = session.cookie as SessionJson["cookie"];
     const lifetime = ownLifetime(cookie) ?? this.#options.idle;
     this.#prolonged.set(id, true, { ttl: Math.max(1, Math.floor(lifetime / 20)) });
-    await this.ledger.prolong(id, cookie, stored);
+    if (isAdmitted === undefined || (await isAdmitted()))
+      await this.ledger.prolong(id, cookie, stored);
+    else this.#prolonged.delete(id);
   }
 
   override all(callback?: Callback): Promise<unknown> {
