@@ -102,35 +102,22 @@ class KitNeed {
     if (this.#kit.isIdle()) return undefined;
     const newest = request[FLUSH];
     const flush = newest && flushOf(this.#kit, newest);
-    if (flush === undefined) {
-      request[FLUSH] = this.#begin(request, response, newest);
-      return undefined;
-    }
-    return this.#takeFrom(flush);
+    if (flush !== undefined) return this.#takeFrom(flush);
+    request[FLUSH] = this.#begin(request, response, newest);
+    return undefined;
   }
 
   #begin(request: Carrier, response: ServerResponse, other: Flush | undefined): Flush {
-    const course = this.#followers.courseOf(request);
-    const asked: Asked[] = [];
     const flush: Flush = {
       kit: this.#kit,
       at: performance.now(),
       first: this,
-      course,
-      asked,
+      course: this.#followers.courseOf(request),
+      asked: [],
       other,
     };
-    let mustEnd = false;
-    for (const follower of course.expected) {
-      if (!follower.isExpected) continue;
-      const plan = follower.who.#plan;
-      const answer = plan.ask(request);
-      if (answer === undefined) continue;
-      if (answer.keys.length > 0) follower.noteAsked();
-      asked.push({ follower, answer });
-      mustEnd ||= plan.drop !== undefined;
-    }
-    if (mustEnd) onceClosed(response, () => end(flush));
+    // After its own question, and yet in the same flush.
+    queueMicrotask(() => askAhead(flush, request, response));
     return flush;
   }
 
@@ -149,13 +136,39 @@ class KitNeed {
     return undefined;
   }
 
+  ask(request: IncomingMessage): Early | undefined {
+    try {
+      return this.#plan.ask(request);
+    } catch {
+      return undefined; // It will fail again where the request comes to it, if it comes that far.
+    }
+  }
+
   async admits(answer: Early | undefined): Promise<boolean> {
     return (answer && (await this.#plan.admits?.(answer))) ?? true;
+  }
+
+  /** Whether an answer that nobody uses must be dropped. */
+  leavesTraces(): boolean {
+    return this.#plan.drop !== undefined;
   }
 
   drop(answer: Early): void {
     this.#plan.drop?.(answer);
   }
+}
+
+function askAhead(flush: Flush, request: IncomingMessage, response: ServerResponse): void {
+  let leavesTraces = false;
+  for (const follower of flush.course.expected) {
+    const { who, isExpected } = follower;
+    const answer = isExpected ? who.ask(request) : undefined;
+    if (answer === undefined) continue;
+    if (answer.keys.length > 0) follower.noteAsked();
+    flush.asked.push({ follower, answer });
+    leavesTraces ||= who.leavesTraces();
+  }
+  if (leavesTraces) onceClosed(response, () => end(flush));
 }
 
 function flushOf(kit: Prefetch, newest: Flush): Flush | undefined {
