@@ -6,7 +6,7 @@ import { Redis } from "ioredis";
 import type { RequestListener } from "node:http";
 import { createClient } from "redis";
 import { createKit } from "../../src/index.ts";
-import { adaptIoredis } from "./ioredis-client.ts";
+import { adaptIoredis } from "../support/connect-redis-client.ts";
 
 declare module "express-session" {
   interface SessionData {

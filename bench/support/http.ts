@@ -13,6 +13,7 @@ export interface Exchange {
   /** What the answer's first Set-Cookie gave, also where it was cut off after its headers. */
   readonly cookie: string | undefined;
   readonly retryAfter: string | undefined;
+  readonly fields: IncomingHttpHeaders;
 }
 
 /** What {@link exchange} sends. */
@@ -41,6 +42,7 @@ export function exchange(port: number, message: Message): Promise<Exchange> {
         body,
         cookie: fields["set-cookie"]?.[0]?.split(";", 1)[0],
         retryAfter: fields["retry-after"],
+        fields,
       });
     const headers = { "X-Forwarded-Proto": "https", ...(cookie !== undefined && { cookie }) };
     const sent = request({ host: "127.0.0.1", port, agent, method, path, headers }, (answer) => {

@@ -20,7 +20,8 @@ export interface Report {
   readonly data?: unknown;
 }
 
-function cell(value: string | number | undefined): string {
+/** A cell as text, with as many digits as matter. */
+export function cell(value: string | number | undefined): string {
   if (typeof value !== "number") return value ?? "";
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "–" : "never";
   if (Math.abs(value) >= 100 || Number.isInteger(value))
