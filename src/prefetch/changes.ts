@@ -9,6 +9,7 @@ export class Changes {
   readonly #span: number;
   readonly #times = new Map<string, number>();
   #everything = -Infinity;
+  #latest = -Infinity;
 
   /** @param span milliseconds for which a change is remembered: what was read longer ago is used by nobody */
   constructor(span: number) {
@@ -20,6 +21,7 @@ export class Changes {
     const now = performance.now();
     this.#times.delete(key);
     this.#times.set(key, now);
+    this.#latest = now;
     for (const [old, at] of this.#times) {
       if (this.#times.size > MOST) this.#everything = at;
       else if (now - at <= this.#span) break;
@@ -35,7 +37,7 @@ export class Changes {
   /** Whether any of these keys may have changed after `time`. */
   areSince(time: number, keys: readonly string[]): boolean {
     if (this.#everything >= time) return true;
-    if (this.#times.size === 0) return false;
+    if (this.#latest < time) return false;
     return keys.some((key) => (this.#times.get(key) ?? -Infinity) >= time);
   }
 }

@@ -130,8 +130,9 @@ class KitNeed {
     first.#followers.confirm(course, one.follower);
     const answer = one.answer!;
     one.answer = undefined;
-    const isOld = performance.now() - at > kit.patience || kit.changes.areSince(at, answer.keys);
-    if (!isOld) return answer;
+    // What leaves traces is dropped when its time is over, and not only once somebody comes.
+    const isOld = !this.leavesTraces() && performance.now() - at > kit.patience;
+    if (!isOld && !kit.changes.areSince(at, answer.keys)) return answer;
     this.drop(answer);
     return undefined;
   }
@@ -168,7 +169,16 @@ function askAhead(flush: Flush, request: IncomingMessage, response: ServerRespon
     flush.asked.push({ follower, answer });
     leavesTraces ||= who.leavesTraces();
   }
-  if (leavesTraces) onceClosed(response, () => end(flush));
+  if (leavesTraces) endInTime(flush, response);
+}
+
+function endInTime(flush: Flush, response: ServerResponse): void {
+  if (response.closed) return end(flush);
+  const timer = setTimeout(end, flush.kit.patience, flush).unref();
+  response.once("close", () => {
+    clearTimeout(timer);
+    end(flush);
+  });
 }
 
 function flushOf(kit: Prefetch, newest: Flush): Flush | undefined {
@@ -183,9 +193,4 @@ function end({ asked }: Flush): void {
     if (one.answer !== undefined) one.follower.who.drop(one.answer);
     one.answer = undefined;
   }
-}
-
-function onceClosed(response: ServerResponse, work: () => void): void {
-  if (response.closed) work();
-  else response.once("close", work);
 }
