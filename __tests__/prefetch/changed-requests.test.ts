@@ -42,7 +42,8 @@ const trusting: Listener = (middlewares, handler) => {
 
 describeBackends("changed in between", (backend) => {
   const options = () => ({ ...backend.options(), deadline: "10s", trustProxy: "loopback" });
-  const scopes = ["public", "user", undefined] as const;
+  const scopes =
+    backend.name === "redis" ? (["public", "user", undefined] as const) : ["public" as const];
 
   it.each(Object.entries(CHANGES))("%s", async (_title, change) => {
     for (const scope of scopes) {
@@ -75,7 +76,7 @@ describeBackends("changed in between", (backend) => {
   });
 });
 
-/** Warm, then changed twice, then as before; of two users. */
+/** Warm, then changed, then as before, then changed again; signed in, and not. */
 async function playOn(way: Way, cookies: Map<string, string>): Promise<unknown[]> {
   const seen: unknown[] = [];
   const cookie = await way.signIn("7");
@@ -83,10 +84,12 @@ async function playOn(way: Way, cookies: Map<string, string>): Promise<unknown[]
   const Host = "shop.test";
   const plain = { path: PATH, headers: { Host } };
   const changed = { path: PATH, headers: { Host, "X-Change": way.url } };
-  for (const each of [plain, plain, changed, changed, plain, changed]) {
+  for (const each of [plain, plain, changed, plain, changed]) {
     for (const who of [cookie, undefined]) {
-      seen.push(tellOf(await way.ask(who, each)));
-      await way.rest();
+      const reply = await way.ask(who, each);
+      seen.push(tellOf(reply));
+      const isMiss = String(reply.headers["cache-status"]).includes("fwd=miss");
+      if (isMiss) await way.rest(); // Until it is stored.
     }
   }
   return seen;

@@ -43,7 +43,9 @@ async function play({ ask, signIn, rest }: Way): Promise<unknown[]> {
 describeBackends("orders", (backend) => {
   const options = () => ({ ...backend.options(), deadline: "10s" });
 
-  it.each(permutations(Object.keys(PARTS)).map((order) => [order.join(", "), order] as const))(
+  const all = permutations(Object.keys(PARTS)).map((order) => [order.join(", "), order] as const);
+  // In memory there is nothing to wait for: some of them will do.
+  it.each(all.filter((_order, index) => backend.name === "redis" || index % 5 === 0))(
     "%s",
     async (_title, order) => {
       const ways = await serveBothWays(options(), (kit) =>

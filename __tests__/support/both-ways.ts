@@ -15,8 +15,8 @@ export type Make = (kit: () => Kit) => Middleware[];
 
 /** One of the two ways. */
 export interface Way extends Stack {
-  /** One of its kits. */
-  readonly kit: Kit;
+  /** One, or as many as there are middlewares. */
+  readonly kits: readonly Kit[];
   readonly middlewares: readonly Middleware[];
   /** Waits until what its requests have left is done. */
   readonly rest: () => Promise<void>;
@@ -40,11 +40,10 @@ export async function serveBothWays(
       if (!isOne || kits.length === 0) kits.push(makeKit({ secret: "s", ...options, namespace }));
       return kits.at(-1)!;
     });
-    const kit = kits[0]!;
     const rest = async (): Promise<void> => {
-      for (const each of kits) await afterRoundTrips(each);
+      await Promise.all(kits.map(afterRoundTrips));
     };
-    return { ...(await serveStack(kit, middlewares, listener)), kit, middlewares, rest };
+    return { ...(await serveStack(kits[0]!, middlewares, listener)), kits, middlewares, rest };
   };
   return { together: await serveWay("together", true), apart: await serveWay("apart", false) };
 }
