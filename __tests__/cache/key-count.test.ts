@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "@jest/globals";
 import type { Request } from "express";
-import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
 import { startVersioned, type VersionedApp } from "../support/versioned-app.ts";
 
 let redis: RedisServer;
@@ -41,6 +41,9 @@ async function fill(app: VersionedApp, count: number): Promise<void> {
     );
   }
   await app.log.settled(count);
+  // Locks are let go of after what they protect has been told.
+  const locks = async () => (await redis.client.keys("cache:@lock:*")).length;
+  await until(async () => (await locks()) === 0, "all locks are free");
 }
 
 /** How many commands the server ran for this. */
