@@ -85,6 +85,32 @@ describeBackends("the last room of a second limiter", (backend) => {
     await counts(1);
   });
 
+  it("is for a request that came while another one held it, and that outlasted it", async () => {
+    const waiting: Record<string, () => void> = {};
+    const { ask, counts } = await serveTwoLimiters(backend.options(), {
+      second: { limit: 1 },
+      between: (request, response, next) => {
+        const way = request.headers["x-way"];
+        if (way === "leaves") waiting["leaves"] = () => response.end("left");
+        else if (way === "stays") waiting["stays"] = next;
+        else next();
+      },
+    });
+    const come = async (way: string) => {
+      const reply = ask(undefined, { headers: { "X-Way": way } });
+      await until(() => waiting[way] !== undefined, `it waits, and ${way}`);
+      return { reply };
+    };
+    const leaving = await come("leaves");
+    const staying = await come("stays");
+    waiting["leaves"]!();
+    expect((await leaving.reply).body.toString()).toBe("left");
+    await counts(0);
+    waiting["stays"]!();
+    expect((await staying.reply).status).toBe(200);
+    await counts(1);
+  });
+
   it("goes to one of two requests that are on their way", async () => {
     let goOn: (() => void) | undefined;
     const { ask, counts } = await serveTwoLimiters(backend.options(), {
