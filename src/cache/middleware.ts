@@ -8,6 +8,7 @@ import { type CacheOptions, planCache } from "./options.ts";
 import { type Bypass, Places, resourceOf } from "./request/place-of.ts";
 import { createRoutes } from "./request/routes.ts";
 import { parseTemplate, type Template } from "./template.ts";
+import { makeRoomy } from "../roomy.ts";
 import { beforeEnd } from "./response/before-end.ts";
 import { setCacheStatus } from "./response/reply.ts";
 import { Serving } from "./serving.ts";
@@ -32,6 +33,7 @@ export function createCacheMiddleware(
     const bypass = createBypassing(context, engine, template);
 
     return function cache(request, response, next) {
+      makeRoomy(request, response);
       if (request.method !== "GET" && request.method !== "HEAD") {
         if (plan.isOrigin) invalidateAfter(context, engine, template, request, response);
         return next();

@@ -3,6 +3,7 @@ import type { Request, Response } from "express";
 import type { AugmentedRequest, ClientRateLimitInfo } from "express-rate-limit";
 import type { Context } from "../context.ts";
 import { clientAddress, type Middleware } from "../request.ts";
+import { makeRoomy } from "../roomy.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import { askAhead, asksOf } from "./asks.ts";
 import { createChecks } from "./checks.ts";
@@ -134,6 +135,7 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     return plan.shadow;
   };
   return function rateLimit(request, response, next) {
+    makeRoomy(request, response);
     void goOn(isPassing, request as Request, response as Response, next);
   };
 }

@@ -2,6 +2,7 @@
 import helmet, { type HelmetOptions } from "helmet";
 import type { Context } from "../context.ts";
 import { isSecure, type Middleware } from "../request.ts";
+import { makeRoomy } from "../roomy.ts";
 import { checkOptions } from "../validate.ts";
 
 /** helmet's options, with their names and meaning. */
@@ -61,6 +62,7 @@ export function createSecurity({ config }: Context): (options?: SecurityOptions)
     // RFC 6797, section 7.2: the field must not be sent over plain http.
     const overHttp = helmet({ ...rest, strictTransportSecurity: false });
     return function security(request, response, next) {
+      makeRoomy(request, response);
       (isSecure(request, config.trust) ? overHttps : overHttp)(request, response, next);
     };
   };

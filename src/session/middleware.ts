@@ -4,6 +4,7 @@ import type { Store } from "express-session";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
+import { makeRoomy } from "../roomy.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
 import { createCookie } from "./cookie/cookie.ts";
 import { namedSession } from "./cookie/named-session.ts";
@@ -79,6 +80,7 @@ export function createSession(
 
     return function session(incoming, response, next) {
       const request = incoming as SessionRequest;
+      makeRoomy(request, response);
       const earlier = findState(request);
       if (request.session !== undefined) {
         if (earlier && earlier.kit !== context) context.notices.add(TWO_KITS);
