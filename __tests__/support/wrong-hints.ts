@@ -55,5 +55,8 @@ Prefetch.prototype.need = function askedAhead<Answer extends Early>(
   plan: NeedPlan<Answer>,
 ): Need<Answer> {
   const real = need.call(this, plan) as Need<Answer>;
-  return { take: (request, response) => real.take(request, response) ?? plan.ask(request) };
+  return {
+    take: (request, response, key) =>
+      real.take(request, response, key) ?? plan.ask(request, () => false),
+  };
 };

@@ -20,7 +20,7 @@ export interface Parts {
   /** Signs a user in, on a new session. */
   readonly signIn: (req: Request, user: string) => Promise<void>;
   /** What follows the guard: the cache's lookup, and the handler. */
-  readonly page: readonly RequestHandler<{ id: string }>[];
+  readonly page: (template: string) => readonly RequestHandler<{ id: string }>[];
 }
 
 /** A server's app, before its routes. */
@@ -48,8 +48,8 @@ export function appOf({ limiter, session, signIn, page }: Parts): Express {
     await signIn(req, req.params.user);
     res.json({ user: req.params.user });
   });
-  app.get<{ id: string }>(PATHS["signed-in"], requireMember, ...page);
-  app.get<{ id: string }>(PATHS.anonymous, ...page);
+  app.get<{ id: string }>(PATHS["signed-in"], requireMember, ...page("brand:settings"));
+  app.get<{ id: string }>(PATHS.anonymous, ...page("open:brand:settings"));
   // Express would print each error; the benchmark counts their answers.
   app.use((error: { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
     if (res.headersSent) res.destroy();

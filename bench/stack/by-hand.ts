@@ -60,7 +60,7 @@ function wire(client: Client, calls: Calls): Express {
       saveUninitialized: false,
     }),
     signIn: regenerate,
-    page: [lookup(client, calls)],
+    page: () => [lookup(client, calls)],
   });
 }
 

@@ -31,7 +31,7 @@ async function kit({ calls }: Setting, options: KitOptions): Promise<RequestList
     limiter: own.rateLimit({ limit: LIMIT, window: WINDOW }),
     session: own.session(),
     signIn: (req, user) => own.login(req, user),
-    page: [own.cache("brand:settings", { scope: "public", ttl: "1h" }), showSettings(calls)],
+    page: (template) => [own.cache(template, { scope: "public", ttl: "1h" }), showSettings(calls)],
   });
 }
 

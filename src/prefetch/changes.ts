@@ -31,13 +31,13 @@ export class Changes {
 
   /** As {@link note}, of every key there is. */
   noteAll(): void {
-    this.#everything = performance.now();
+    this.#everything = this.#latest = performance.now();
   }
 
   /** Whether any of these keys may have changed after `time`. */
   areSince(time: number, keys: readonly string[]): boolean {
-    if (this.#everything >= time) return true;
     if (this.#latest < time) return false;
+    if (this.#everything >= time) return true;
     return keys.some((key) => (this.#times.get(key) ?? -Infinity) >= time);
   }
 }

@@ -3,52 +3,58 @@ import type { IncomingMessage } from "node:http";
 import { originalUrl } from "../request.ts";
 import { Hints } from "./hints.ts";
 
-/** Of how many paths it is remembered. */
+/** Of how many paths it is remembered, and how many middlewares each. */
 const PATHS = 10_000;
+const MOST = 32;
 
-/** After so many questions asked ahead it is looked how many were of use; below the share, no more are asked. */
-const TRIAL = 64;
-const LEAST_USE = 0.25;
+/** Over how many questions its use is averaged; below the one share no more are asked ahead, above the other they are again. */
+const MEMORY = 64;
+const USELESS = 0.25;
+const USEFUL = 0.75;
 
-/** One of those that follow. */
-export class Follower<Who> {
+/** The lower comes first. */
+interface Ranked {
+  readonly rank: number;
+}
+
+/** One that may follow. */
+export class Follower<Who extends Ranked> {
   readonly who: Who;
   /** Whether it is asked for ahead. */
   isExpected = true;
-  #asked = 0;
-  #used = 0;
+  /** The share of requests that had a question for it, or came to it, of those that came to it. */
+  #use = 1;
 
   constructor(who: Who) {
     this.who = who;
   }
 
   noteAsked(): void {
-    this.#asked += 1;
-    if (this.#asked < TRIAL) return;
-    this.isExpected = this.#used >= TRIAL * LEAST_USE;
-    this.#asked = this.#used = 0;
+    this.#use -= this.#use / MEMORY;
+    if (this.#use < USELESS) this.isExpected = false;
   }
 
+  /** It came, and had been asked for. */
   noteUsed(): void {
-    this.#used += 1;
+    this.#use += 1 / MEMORY;
   }
 
-  /** It would have been of use. */
+  /** It came, and had not been asked for. */
   noteMissed(): void {
-    if (!this.isExpected) this.#asked = this.#used = 0;
-    this.isExpected = true;
+    this.#use += (1 - this.#use) / MEMORY;
+    if (this.#use > USEFUL) this.isExpected = true;
   }
 }
 
 /** What is expected of one request, and where it is noted what really follows. */
-export interface Course<Who> {
+export interface Course<Who extends Ranked> {
   readonly expected: readonly Follower<Who>[];
   /** Those of its path. */
   readonly path: Follower<Who>[];
 }
 
-/** Those that follow one middleware. */
-export class Followers<Who> {
+/** Of one kit. */
+export class Followers<Who extends Ranked> {
   readonly #paths = new Hints<Follower<Who>[]>(PATHS);
   readonly #anywhere: Follower<Who>[] = [];
 
@@ -68,17 +74,22 @@ export class Followers<Who> {
     noteIn(this.#anywhere, who);
   }
 
-  /** Notes that `who` came, as it was expected. */
+  /** Notes that one came, as it was expected. */
   confirm({ expected, path }: Course<Who>, follower: Follower<Who>): void {
     follower.noteUsed();
     if (expected !== path) noteIn(path, follower.who);
   }
 }
 
-function noteIn<Who>(followers: Follower<Who>[], who: Who): void {
+function noteIn<Who extends Ranked>(followers: Follower<Who>[], who: Who): void {
   const known = followers.find((follower) => follower.who === who);
-  if (known === undefined) followers.push(new Follower(who));
-  else known.noteMissed();
+  if (known !== undefined) return known.noteMissed();
+  if (followers.length === MOST) {
+    const idle = followers.findIndex(({ isExpected }) => !isExpected);
+    followers.splice(Math.max(0, idle), 1);
+  }
+  followers.push(new Follower(who));
+  followers.sort((one, other) => one.who.rank - other.who.rank);
 }
 
 function keyOf(request: IncomingMessage): string {

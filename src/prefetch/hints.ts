@@ -1,7 +1,7 @@
 /** Guesses that save a wait. Whoever uses one checks it: a wrong or a missing one costs a round trip, and nothing else. */
 import { LRUCache } from "lru-cache";
 
-/** A key beyond so many characters is not remembered: what comes from requests must not fill the memory. */
+/** What has more characters is not remembered: what comes from requests must not fill the memory. */
 const LONGEST = 1000;
 
 /** A bounded memory of guesses; the one that was not asked for longest goes first. */
@@ -17,6 +17,7 @@ export class Hints<Value extends object | string | true> {
   }
 
   set(key: string, value: Value): void {
-    if (key.length <= LONGEST) this.#known.set(key, value);
+    if (key.length > LONGEST || (typeof value === "string" && value.length > LONGEST)) return;
+    this.#known.set(key, value);
   }
 }

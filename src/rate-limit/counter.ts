@@ -27,12 +27,12 @@ export interface Counter {
   /**
    * Undefined where Redis could not be asked and the policy is `open`.
    *
-   * @param heldFor called right before Redis would be asked
+   * @param heldFor called right before Redis would be asked; told the key, where there is but one
    */
   take(
     asks: readonly Ask[],
     mode: Mode,
-    heldFor?: () => Held | undefined,
+    heldFor?: (key: string | undefined) => Held | undefined,
   ): Promise<readonly Answer[] | undefined>;
   readonly holds: Holds;
   /** Ends held requests or undoes counted ones. A failure is reported. */
@@ -83,11 +83,12 @@ export function createCounter(
     take: async (asks, mode, heldFor) => {
       const denied = refusals(asks, connection, denials.recall);
       if (denied) return denied;
-      const held = heldFor?.();
-      for (const each of asks) denials.asking(each);
+      const held = heldFor?.(asks.length === 1 ? asks[0]!.key : undefined);
       try {
-        const answers =
-          (held && (await holds.use(held, asks, mode))) ?? (await ask(connection, asks, mode));
+        const early = held && (await holds.use(held, asks, mode));
+        if (early) return early;
+        for (const each of asks) denials.asking(each);
+        const answers = await ask(connection, asks, mode);
         for (const answer of answers) denials.learn(answer.ask, answer.decision);
         return answers;
       } catch (error) {

@@ -9,6 +9,8 @@ export interface Held {
   readonly keys: readonly string[];
   readonly ask: Ask;
   readonly decision: Promise<Decision>;
+  /** When it was asked, by `performance.now()`. */
+  readonly at: number;
   /** It is known to be refused, and nothing was asked. */
   readonly isDenied: boolean;
 }
@@ -16,6 +18,8 @@ export interface Held {
 /** Holds requests. */
 export interface Holds {
   hold(ask: Ask): Held;
+  /** Whether a request is known to be refused. */
+  isDenied(ask: Ask): boolean;
   /** What a request that has come was answered; undefined where it has to be asked for anew. */
   use(held: Held, asks: readonly Ask[], mode: Mode): Promise<readonly Answer[] | undefined>;
   /** Lets go of a request that has not come. */
@@ -33,37 +37,46 @@ export function createHolds(
   const release = async ({ ask, decision: answer, isDenied }: Held): Promise<void> => {
     if (isDenied) return;
     try {
-      const decision = await answer;
-      denials.learn(ask, decision);
-      await settle([{ ask, decision, on }], "release");
+      await settle([{ ask, decision: await answer, on }], "release");
     } catch {
-      denials.recallOnFailure(ask); // The next request asks again.
+      // Nobody was told of it, so nothing is known to be held.
     }
   };
   return {
+    isDenied: (ask) => denials.recall(ask) !== undefined,
     hold: (ask) => {
       const denial = denials.recall(ask);
-      if (denial) return { keys: [], ask, decision: Promise.resolve(denial), isDenied: true };
-      denials.asking(ask);
+      const at = performance.now();
+      if (denial) return { keys: [], ask, decision: Promise.resolve(denial), at, isDenied: true };
       const decision = algorithm.take(on, ask, "hold");
-      decision.catch(() => {}); // Whoever uses it sees it.
-      return { keys: [ask.key], ask, decision, isDenied: false };
+      denials.asking(ask);
+      decision.then(
+        (made) => denials.learn(ask, made),
+        () => denials.recallOnFailure(ask), // Whoever uses it sees it.
+      );
+      return { keys: [ask.key], ask, decision, at, isDenied: false };
     },
     use: async (held, asks, mode) => {
       const { ask } = held;
       if (held.isDenied) return undefined; // No longer, or the limiter would not ask.
-      // Of a limiter that can be asked ahead, quotas and cost are always the same.
-      if (asks.length !== 1 || asks[0]!.key !== ask.key) {
-        void release(held);
+      // Limiters of one type have the same quotas, and each that can be asked ahead always the same cost.
+      if (asks.length !== 1 || asks[0]!.key !== ask.key || asks[0]!.cost !== ask.cost) {
+        await release(held); // It would stand in its own request's way.
         return undefined;
       }
       const decision = await held.decision;
-      // Those in its way may have been held ahead as well, and never come.
-      if (decision.contended && mode === "take") return undefined;
+      if (isOver(decision, performance.now() - held.at)) return undefined;
       const answers = [{ ask, decision, on }];
       if (mode === "take") void settle(answers, "count");
       return answers;
     },
     release: (held) => void release(held),
   };
+}
+
+/** Whether a refusal says nothing any more: those in its way may have been held ahead as well, and never come. */
+function isOver({ admitted, contended, blockedFor, standings }: Decision, passed: number): boolean {
+  if (admitted) return false;
+  const waits = standings.map(({ retryAfter }) => retryAfter);
+  return contended || passed >= Math.max(blockedFor, ...waits);
 }

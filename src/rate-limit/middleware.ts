@@ -18,7 +18,8 @@ import { createRefusal, type Next, turnAway } from "./refusal.ts";
 import { register } from "./register.ts";
 import { rowsOf, strictest } from "./rows.ts";
 import { RateLimitInfo } from "./info.ts";
-import { markRefused, settleAfter } from "./settlement.ts";
+import { settleAfter } from "./settlement.ts";
+import { markRefused } from "../refused.ts";
 import { createTelling } from "./telling.ts";
 import { createTerms } from "./terms.ts";
 
@@ -87,9 +88,11 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   const termsOf = createTerms(plan);
   const { skip } = plan.options;
   const need = context.prefetch.need<Held>({
-    ask: (request) => {
+    ask: (request, isAsked) => {
       const ask = askAhead(context, plan, termsOf, request);
-      return ask && counter.holds.hold(ask);
+      if (ask && plan.shadow && counter.holds.isDenied(ask)) return undefined;
+      // Of two of one type, which may not both come, one would stand in the other's way.
+      return ask && !isAsked(ask.key) ? counter.holds.hold(ask) : undefined;
     },
     admits: ({ decision }) =>
       decision.then(
@@ -117,8 +120,8 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     const sender = senderOf(context, terms, client);
     const asks = asksOf(context, terms, sender);
     checks.asks(request, asks);
-    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take", () =>
-      need.take(request, response),
+    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take", (key) =>
+      need.take(request, response, key),
     );
     if (answers === undefined || answers.length === 0) return true;
     const rows = rowsOf(answers);

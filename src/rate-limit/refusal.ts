@@ -8,7 +8,7 @@ import { parseCount } from "../validate.ts";
 import { writeRetryAfter } from "./headers.ts";
 import { type LimiterPlan, shellOptionsOf } from "./plan.ts";
 import { policiesOf, retryAfterOf, type Row } from "./rows.ts";
-import { markRefused, unmarkRefused } from "./settlement.ts";
+import { markRefused, unmarkRefused } from "../refused.ts";
 
 /** The type URI that the RateLimit draft registers for this problem. */
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";

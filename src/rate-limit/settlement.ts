@@ -1,21 +1,9 @@
 /** Counting by outcome: a request that was held is counted for good, or given back, once its response is done. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../config.ts";
+import { isRefused } from "../refused.ts";
 import type { Answer, Counter } from "./counter.ts";
 import type { LimiterPlan } from "./plan.ts";
-
-/** Responses with which one of our limiters refused; another one before it does not count those. */
-const refused = new WeakSet<ServerResponse>();
-
-/** Notes that a limiter refused with this response. */
-export function markRefused(response: ServerResponse): void {
-  refused.add(response);
-}
-
-/** Takes that back: the request goes on all the same. */
-export function unmarkRefused(response: ServerResponse): void {
-  refused.delete(response);
-}
 
 /**
  * Settles `answers` when the response has ended; a failing `requestWasSuccessful` counts the request.
@@ -32,7 +20,8 @@ export function settleAfter(
   onCounted: () => void,
 ): void {
   const isCounted = async (): Promise<boolean> => {
-    if (refused.has(response)) return false;
+    // One of our limiters refused the request: another one before it does not count that.
+    if (isRefused(response)) return false;
     // Without `finish`, the response was cut off and counts as failed.
     const isSuccess =
       response.writableFinished && (await plan.requestWasSuccessful(request, response));

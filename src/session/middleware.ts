@@ -1,9 +1,11 @@
 /** `session()`: express-session's Session, Cookie and Store; which sessions are valid, and when a response may leave, is ours. */
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Store } from "express-session";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
 import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
+import { isRefused } from "../refused.ts";
 import { makeRoomy } from "../roomy.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
 import { createCookie } from "./cookie/cookie.ts";
@@ -164,8 +166,12 @@ function enter(
     request.sessionEnded = ended;
     if (plan.onEnded) return callOnEnded(plan.onEnded, request, response, next);
   } else if (request.session) {
-    // A limiter that is mounted after this may be about to refuse the request.
-    const isAdmitted = (): Promise<boolean> => kit.prefetch.admits(request);
+    // A limiter that is mounted after this may be about to refuse the request, if it comes to it.
+    const isAdmitted = async (): Promise<boolean> => {
+      if (await kit.prefetch.admits(request)) return true;
+      if (!response.closed) await once(response, "close");
+      return !isRefused(response);
+    };
     void store.prolong(request.sessionID, request.session, isAdmitted);
   }
   next();

@@ -4,6 +4,7 @@ import type { Request } from "express";
 import { LRUCache } from "lru-cache";
 import type { Context } from "../../context.ts";
 import { KitError } from "../../errors.ts";
+import { variantHash } from "../../keys.ts";
 import { Hints } from "../../prefetch/hints.ts";
 import { parseNames } from "../../validate.ts";
 import { type KnownRequest, originalUrl, requestOrigin } from "../../request.ts";
@@ -124,7 +125,8 @@ function routedOf(
 /** By what those may be told apart beforehand who do not share. */
 function askerOf({ headers }: KnownRequest, { scope }: CachePlan): string {
   if (scope === undefined || scope === "public") return "";
-  return `${headers.authorization} ${headers.cookie} `;
+  // No credentials in memory.
+  return variantHash([String(headers.authorization), String(headers.cookie)]);
 }
 
 function selecting(place: Place, { isOrigin }: CachePlan, request: KnownRequest): Place {
