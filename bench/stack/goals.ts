@@ -60,7 +60,7 @@ function signedIn(outcomes: Outcomes): StackGoal[] {
     bounds: { must: number; goal: number },
   ): void => {
     if (other === undefined) return;
-    const [text, values] = [`${KIT}, signed-in: of ${other[0]}`, ratios(kit, other[1])];
+    const [text, values] = [`${KIT}, signed-in: req/s over "${other[0]}"`, ratios(kit, other[1])];
     goals.push(atLeast(text, values, bounds.must, true), atLeast(text, values, bounds.goal, false));
   };
   compare(fasterPeer(outcomes), OF_PEER);
@@ -71,7 +71,7 @@ function signedIn(outcomes: Outcomes): StackGoal[] {
 function anonymous(outcomes: Outcomes): StackGoal[] {
   const [kit, bare] = [outcomes.get(KIT_IN_MEMORY), fasterBare(outcomes)];
   if (kit === undefined || bare === undefined) return [];
-  const text = `${KIT_IN_MEMORY}, anonymous: of ${bare[0]}`;
+  const text = `${KIT_IN_MEMORY}, anonymous: req/s over "${bare[0]}"`;
   return [atLeast(text, ratios(kit, bare[1]), OF_BARE_IN_MEMORY, false)];
 }
 

@@ -59,6 +59,9 @@ export interface Meter {
 
 const CONNECTIONS = 50;
 
+/** Milliseconds of load that do not count: after some seconds of rest, a server's first quarter of a second is slow. */
+const RUN_UP = 400;
+
 /** What came back to the clients. */
 interface Answers {
   /** Milliseconds that each took. */
@@ -123,6 +126,7 @@ export async function load(
 ): Promise<Finding> {
   const { child } = server;
   const usage = (): Promise<Usage> => ask(child, "usage");
+  await fire(workload, server, visitors, RUN_UP);
   const leftBefore = await quotaLeft(server);
   const commandsBefore = await countWhenQuiet(redis, usage);
   const [before, trafficBefore] = [await usage(), await backend?.traffic()];

@@ -13,6 +13,9 @@ import { CONTENDERS, KIT, type Setting } from "./servers.ts";
 import { answerTo, signIn, verify, warm } from "./verify.ts";
 import { IDS, USERS, type Visitor, type Workload } from "./workloads.ts";
 
+/** Milliseconds under load before anything counts: a server's first seconds cost it several times as much. */
+const WARM_UP = 2000;
+
 /** What every part of a run works with. */
 export interface Stage {
   readonly values: RunArguments;
@@ -141,7 +144,7 @@ export async function prepare(
     await verify(server, workload, visitors, redis);
     const pids = [process.pid, ...Object.values(stage.backends).map(({ pid }) => pid)];
     const meter = { redis, backend: backendOf(stage, name), perScript: 0, pids };
-    await load(workload, server, visitors, values.ms / 2, meter);
+    await load(workload, server, visitors, WARM_UP, meter);
     const perScript = await callsPerScript(redis, () => warm(server, workload, visitors));
     entries.push({ workload, server, visitors, meter: { ...meter, perScript }, rounds: [] });
   }
