@@ -91,6 +91,12 @@ export function originalUrl(request: KnownRequest): string {
   return request.originalUrl ?? request.url ?? "/";
 }
 
+/** Whether nothing more will come of a response; HTTP/2's say so by their stream alone. */
+export function isClosed(response: ServerResponse): boolean {
+  const { closed, stream } = response as { closed?: boolean; stream?: { closed: boolean } };
+  return closed ?? stream?.closed === true;
+}
+
 /** Where `session()` keeps what it knows of a request; one property, for each more is slow on Express's objects. */
 export const SESSION_STATE: unique symbol = Symbol.for("express-redis-kit.session") as never;
 

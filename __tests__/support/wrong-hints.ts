@@ -56,7 +56,8 @@ Prefetch.prototype.need = function askedAhead<Answer extends Early>(
 ): Need<Answer> {
   const real = need.call(this, plan) as Need<Answer>;
   return {
+    pass: (request) => real.pass(request),
     take: (request, response, key) =>
-      real.take(request, response, key) ?? plan.ask(request, () => false),
+      real.take(request, response, key) ?? plan.ask(request, () => false, true),
   };
 };

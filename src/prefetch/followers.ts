@@ -22,27 +22,23 @@ export class Follower<Who extends Ranked> {
   readonly who: Who;
   /** Whether it is asked for ahead. */
   isExpected = true;
-  /** The share of requests that had a question for it, or came to it, of those that came to it. */
+  /** Of the latest questions for it, and of its comings without one, the share in which it came. */
   #use = 1;
 
   constructor(who: Who) {
     this.who = who;
   }
 
-  noteAsked(): void {
-    this.#use -= this.#use / MEMORY;
-    if (this.#use < USELESS) this.isExpected = false;
-  }
-
-  /** It came, and had been asked for. */
-  noteUsed(): void {
-    this.#use += 1 / MEMORY;
-  }
-
-  /** It came, and had not been asked for. */
-  noteMissed(): void {
+  /** It came. */
+  noteComing(): void {
     this.#use += (1 - this.#use) / MEMORY;
     if (this.#use > USEFUL) this.isExpected = true;
+  }
+
+  /** It was asked for, and did not come. */
+  noteUnused(): void {
+    this.#use -= this.#use / MEMORY;
+    if (this.#use < USELESS) this.isExpected = false;
   }
 }
 
@@ -76,17 +72,17 @@ export class Followers<Who extends Ranked> {
 
   /** Notes that one came, as it was expected. */
   confirm({ expected, path }: Course<Who>, follower: Follower<Who>): void {
-    follower.noteUsed();
+    follower.noteComing();
     if (expected !== path) noteIn(path, follower.who);
   }
 }
 
 function noteIn<Who extends Ranked>(followers: Follower<Who>[], who: Who): void {
   const known = followers.find((follower) => follower.who === who);
-  if (known !== undefined) return known.noteMissed();
+  if (known !== undefined) return known.noteComing();
   if (followers.length === MOST) {
     const idle = followers.findIndex(({ isExpected }) => !isExpected);
-    followers.splice(Math.max(0, idle), 1);
+    followers.splice(idle < 0 ? MOST - 1 : idle, 1);
   }
   followers.push(new Follower(who));
   followers.sort((one, other) => one.who.rank - other.who.rank);

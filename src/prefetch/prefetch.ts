@@ -4,6 +4,8 @@
  * not used, is old, or was read from what this process has changed since.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isRefused } from "../refused.ts";
+import { isClosed } from "../request.ts";
 import { Changes } from "./changes.ts";
 import { type Course, type Follower, Followers } from "./followers.ts";
 
@@ -19,8 +21,13 @@ export interface NeedPlan<Answer extends Early> {
    * Undefined where there is nothing to ask, or no knowing what. Calls no function of the application's.
    *
    * @param isAsked whether something else has been asked ahead of a key
+   * @param mayLeaveTraces whether something may be asked that has to be undone
    */
-  ask(request: IncomingMessage, isAsked: (key: string) => boolean): Answer | undefined;
+  ask(
+    request: IncomingMessage,
+    isAsked: (key: string) => boolean,
+    mayLeaveTraces: boolean,
+  ): Answer | undefined;
   /** Whether the request may go on, for a middleware that decides so. */
   admits?(answer: Answer): Promise<boolean>;
   /** Undoes a question that has left something behind, and was of no use. */
@@ -36,6 +43,8 @@ export interface Need<Answer extends Early> {
    * @param key where an answer for another middleware, about that key alone, will do
    */
   take(request: IncomingMessage, response: ServerResponse, key?: string): Answer | undefined;
+  /** To be called where a request has come, and needs no answer. */
+  pass(request: IncomingMessage): void;
 }
 
 /** A question that was asked ahead. */
@@ -47,13 +56,12 @@ interface Asked {
 /** What was asked ahead for one request. */
 interface Flush {
   readonly kit: Prefetch;
+  readonly response: ServerResponse;
   /** By `performance.now()`. */
   readonly at: number;
   readonly course: Course<KitNeed>;
   /** What is neither used nor dropped yet. */
   readonly asked: Asked[];
-  /** Drops what nobody has come for, however long the request lives. */
-  timer: NodeJS.Timeout | undefined;
   /** Of another kit, on the same request. */
   readonly other: Flush | undefined;
 }
@@ -69,6 +77,9 @@ export class Prefetch {
   readonly changes: Changes;
   readonly #patience: number;
   readonly #followers = new Followers<KitNeed>();
+  /** With answers that nobody has come for yet; the oldest first. */
+  readonly #open = new Set<Flush>();
+  #isSweeping = false;
   #needs = 0;
 
   /** @param deadline milliseconds that an answer may take */
@@ -83,13 +94,21 @@ export class Prefetch {
     return {
       take: (request, response, key) =>
         this.#take(need, request, response, key) as Answer | undefined,
+      pass: (request) => {
+        const flush = this.#flushOf(request);
+        if (flush) this.#takeFrom(flush, need);
+      },
     };
   }
 
   /** Whether those that were asked ahead, and are still to come, will let the request go on. */
   async admits(request: Carrier): Promise<boolean> {
-    const asked = this.#flushOf(request)?.asked ?? [];
-    const verdicts = asked.map(({ follower, answer }) => follower.who.admits(answer));
+    const flush = this.#flushOf(request);
+    if (flush === undefined) return true;
+    const { expected, path } = flush.course;
+    // On a path that is not known, those that might refuse were not asked.
+    if (expected !== path && expected.some(({ who }) => who.leavesTraces)) return false;
+    const verdicts = flush.asked.map(({ follower, answer }) => follower.who.admits(answer));
     return (await Promise.all(verdicts)).every(Boolean);
   }
 
@@ -116,7 +135,7 @@ export class Prefetch {
     const course = this.#followers.courseOf(request);
     const at = performance.now();
     const other = request[FLUSH];
-    const flush: Flush = { kit: this, at, course, asked: [], timer: undefined, other };
+    const flush: Flush = { kit: this, response, at, course, asked: [], other };
     request[FLUSH] = flush;
     // After its own question, and yet in the same flush.
     if (course.expected.length > 0)
@@ -131,19 +150,44 @@ export class Prefetch {
     let leavesTraces = false;
     for (const follower of course.expected) {
       const { who, isExpected } = follower;
-      if (!isExpected || who === first || (who.leavesTraces && !mayLeaveTraces)) continue;
-      const answer = who.ask(request, isAsked);
+      const answer =
+        isExpected && who !== first ? who.ask(request, isAsked, mayLeaveTraces) : undefined;
       if (answer === undefined) continue;
       asked.push({ follower, answer });
       if (answer.keys.length === 0) break; // It is known to be refused, and needs nothing more.
-      follower.noteAsked();
       leavesTraces ||= who.leavesTraces;
     }
     if (asked.length === 0) return;
-    flush.timer = setTimeout(end, this.#patience, flush).unref();
+    this.#open.add(flush);
+    if (!this.#isSweeping) this.#sweepIn(this.#patience);
     if (!leavesTraces) return;
-    if (response.closed) end(flush);
-    else response.once("close", () => end(flush));
+    if (isClosed(response)) this.#end(flush);
+    else response.once("close", () => this.#end(flush));
+  }
+
+  /** Drops what nobody came for, however long its request lives; one timer for all costs the least. */
+  #sweepIn(ms: number): void {
+    this.#isSweeping = true;
+    setTimeout(() => this.#sweep(), Math.ceil(ms)).unref();
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const flush of this.#open) {
+      const left = flush.at + this.#patience - now;
+      if (left > 0) return this.#sweepIn(left);
+      this.#end(flush);
+    }
+    this.#isSweeping = false;
+  }
+
+  #end(flush: Flush): void {
+    this.#open.delete(flush);
+    for (const { follower, answer } of flush.asked.splice(0)) {
+      // What was refused says nothing of who would have followed.
+      if (!isRefused(flush.response)) follower.noteUnused();
+      follower.who.drop(answer);
+    }
   }
 
   #takeFrom(flush: Flush, need: KitNeed, key?: string): Early | undefined {
@@ -157,7 +201,7 @@ export class Prefetch {
     this.#followers.confirm(course, one.follower);
     const { answer } = one;
     asked.splice(asked.indexOf(one), 1);
-    if (asked.length === 0) clearTimeout(flush.timer);
+    if (asked.length === 0) this.#open.delete(flush);
     // What leaves traces is dropped when its time is over, and not only once somebody comes.
     const isOld = !need.leavesTraces && performance.now() - at > this.#patience;
     if (!isOld && !this.changes.areSince(at, answer.keys)) return answer;
@@ -189,9 +233,9 @@ class KitNeed {
     return this.#times > 1;
   }
 
-  ask(request: IncomingMessage, isAsked: (key: string) => boolean): Early | undefined {
+  ask(...given: Parameters<NeedPlan<Early>["ask"]>): Early | undefined {
     try {
-      return this.#plan.ask(request, isAsked);
+      return this.#plan.ask(...given);
     } catch {
       return undefined; // It will fail again where the request comes to it, if it comes that far.
     }
@@ -204,10 +248,4 @@ class KitNeed {
   drop(answer: Early): void {
     this.#plan.drop?.(answer);
   }
-}
-
-/** Drops what nobody came for. */
-function end({ asked, timer }: Flush): void {
-  clearTimeout(timer);
-  for (const { follower, answer } of asked.splice(0)) follower.who.drop(answer);
 }

@@ -22,18 +22,22 @@ export interface Answer {
   readonly on: Connection;
 }
 
+/** A request's hold, if it was made ahead. */
+export interface EarlyHold {
+  /** Called right before Redis would be asked; told the key, where there is but one. */
+  take(key: string | undefined): Held | undefined;
+  /** Called where Redis is not asked. */
+  pass(): void;
+}
+
 /** Counts requests. */
 export interface Counter {
   /**
    * Undefined where Redis could not be asked and the policy is `open`.
    *
-   * @param heldFor called right before Redis would be asked; told the key, where there is but one
+   * @param early asked for what is held ahead, or told that it is not needed
    */
-  take(
-    asks: readonly Ask[],
-    mode: Mode,
-    heldFor?: (key: string | undefined) => Held | undefined,
-  ): Promise<readonly Answer[] | undefined>;
+  take(asks: readonly Ask[], mode: Mode, early?: EarlyHold): Promise<readonly Answer[] | undefined>;
   readonly holds: Holds;
   /** Ends held requests or undoes counted ones. A failure is reported. */
   settle(answers: readonly Answer[], outcome: Outcome): Promise<void>;
@@ -80,13 +84,16 @@ export function createCounter(
   const holds = createHolds(context, algorithm, settle);
   return {
     holds,
-    take: async (asks, mode, heldFor) => {
+    take: async (asks, mode, early) => {
       const denied = refusals(asks, connection, denials.recall);
-      if (denied) return denied;
-      const held = heldFor?.(asks.length === 1 ? asks[0]!.key : undefined);
+      if (denied) {
+        early?.pass();
+        return denied;
+      }
+      const held = early?.take(asks.length === 1 ? asks[0]!.key : undefined);
       try {
-        const early = held && (await holds.use(held, asks, mode));
-        if (early) return early;
+        const known = held && (await holds.use(held, asks, mode));
+        if (known) return known;
         for (const each of asks) denials.asking(each);
         const answers = await ask(connection, asks, mode);
         for (const answer of answers) denials.learn(answer.ask, answer.decision);

@@ -9,6 +9,8 @@ export interface Held {
   readonly keys: readonly string[];
   readonly ask: Ask;
   readonly decision: Promise<Decision>;
+  /** The decision, once it is there. */
+  made: Decision | undefined;
   /** When it was asked, by `performance.now()`. */
   readonly at: number;
   /** It is known to be refused, and nothing was asked. */
@@ -34,43 +36,58 @@ export function createHolds(
 ): Holds {
   const { connection: on } = context;
   const denials = denialsOf(context);
-  const release = async ({ ask, decision: answer, isDenied }: Held): Promise<void> => {
-    if (isDenied) return;
+  const learn = async (held: Held): Promise<void> => {
     try {
-      await settle([{ ask, decision: await answer, on }], "release");
+      held.made = await held.decision;
+      denials.learn(held.ask, held.made);
     } catch {
-      // Nobody was told of it, so nothing is known to be held.
+      denials.recallOnFailure(held.ask); // Whoever uses it sees why.
+    }
+  };
+  /** Where the answer is in, the release is sent in this very turn: before whatever its request asks next. */
+  const release = (held: Held): void => {
+    const { ask, made } = held;
+    if (made) void settle([{ ask, decision: made, on }], "release");
+    else if (!held.isDenied) {
+      held.decision.then(
+        () => release(held),
+        () => {}, // Nobody was told of it, so nothing is known to be held.
+      );
     }
   };
   return {
     isDenied: (ask) => denials.recall(ask) !== undefined,
     hold: (ask) => {
       const denial = denials.recall(ask);
-      const at = performance.now();
-      if (denial) return { keys: [], ask, decision: Promise.resolve(denial), at, isDenied: true };
-      const decision = algorithm.take(on, ask, "hold");
+      const held: Held = {
+        keys: denial ? [] : [ask.key],
+        ask,
+        decision: denial ? Promise.resolve(denial) : algorithm.take(on, ask, "hold"),
+        made: undefined,
+        at: performance.now(),
+        isDenied: denial !== undefined,
+      };
+      if (denial) return held;
       denials.asking(ask);
-      decision.then(
-        (made) => denials.learn(ask, made),
-        () => denials.recallOnFailure(ask), // Whoever uses it sees it.
-      );
-      return { keys: [ask.key], ask, decision, at, isDenied: false };
+      void learn(held);
+      return held;
     },
     use: async (held, asks, mode) => {
       const { ask } = held;
       if (held.isDenied) return undefined; // No longer, or the limiter would not ask.
+      const [asked] = asks;
+      const decision = await held.decision;
       // Limiters of one type have the same quotas, and each that can be asked ahead always the same cost.
-      if (asks.length !== 1 || asks[0]!.key !== ask.key || asks[0]!.cost !== ask.cost) {
-        await release(held); // It would stand in its own request's way.
+      if (asks.length !== 1 || asked!.key !== ask.key || asked!.cost !== ask.cost) {
+        release(held);
         return undefined;
       }
-      const decision = await held.decision;
       if (isOver(decision, performance.now() - held.at)) return undefined;
-      const answers = [{ ask, decision, on }];
+      const answers = [{ ask: asked!, decision, on }];
       if (mode === "take") void settle(answers, "count");
       return answers;
     },
-    release: (held) => void release(held),
+    release,
   };
 }
 

@@ -2,12 +2,13 @@
 import type { Request, Response } from "express";
 import type { AugmentedRequest, ClientRateLimitInfo } from "express-rate-limit";
 import type { Context } from "../context.ts";
+import type { Need } from "../prefetch/prefetch.ts";
 import { clientAddress, type Middleware } from "../request.ts";
 import { makeRoomy } from "../roomy.ts";
 import { ALGORITHMS } from "./algorithms/by-name.ts";
 import { askAhead, asksOf } from "./asks.ts";
 import { createChecks } from "./checks.ts";
-import { createCounter } from "./counter.ts";
+import { type Counter, createCounter } from "./counter.ts";
 import { writeHeaders } from "./headers.ts";
 import type { Held } from "./holds.ts";
 import { senderOf } from "./identities.ts";
@@ -79,6 +80,30 @@ function byKey(
   };
 }
 
+/** Holds requests before they come to the limiter. */
+function needOf(
+  context: Context,
+  plan: LimiterPlan,
+  { holds }: Counter,
+  termsOf: ReturnType<typeof createTerms>,
+): Need<Held> {
+  return context.prefetch.need<Held>({
+    ask: (request, isAsked, mayHold) => {
+      const ask = askAhead(context, plan, termsOf, request);
+      if (ask === undefined) return undefined;
+      if (holds.isDenied(ask)) return plan.shadow ? undefined : holds.hold(ask);
+      // Of two of one type, which may not both come, one would stand in the other's way.
+      return mayHold && !isAsked(ask.key) ? holds.hold(ask) : undefined;
+    },
+    admits: ({ decision }) =>
+      decision.then(
+        ({ admitted }) => plan.shadow || admitted,
+        () => plan.onRedisError !== "closed",
+      ),
+    drop: (held) => holds.release(held),
+  });
+}
+
 function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   const { config } = context;
   const counter = createCounter(context, ALGORITHMS[plan.algorithm], plan.onRedisError);
@@ -87,20 +112,7 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
   const refuseWith = createRefusal(plan, config.logger);
   const termsOf = createTerms(plan);
   const { skip } = plan.options;
-  const need = context.prefetch.need<Held>({
-    ask: (request, isAsked) => {
-      const ask = askAhead(context, plan, termsOf, request);
-      if (ask && plan.shadow && counter.holds.isDenied(ask)) return undefined;
-      // Of two of one type, which may not both come, one would stand in the other's way.
-      return ask && !isAsked(ask.key) ? counter.holds.hold(ask) : undefined;
-    },
-    admits: ({ decision }) =>
-      decision.then(
-        ({ admitted }) => plan.shadow || admitted,
-        () => plan.onRedisError !== "closed",
-      ),
-    drop: (held) => counter.holds.release(held),
-  });
+  const need = needOf(context, plan, counter, termsOf);
 
   /** Counts a request, and answers it where it is refused. */
   const isPassing = async (request: Request, response: Response, next: Next): Promise<boolean> => {
@@ -120,9 +132,10 @@ function limiterOf(context: Context, plan: LimiterPlan): Middleware {
     const sender = senderOf(context, terms, client);
     const asks = asksOf(context, terms, sender);
     checks.asks(request, asks);
-    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take", (key) =>
-      need.take(request, response, key),
-    );
+    const answers = await counter.take(asks, plan.isHeld ? "hold" : "take", {
+      take: (key) => need.take(request, response, key),
+      pass: () => need.pass(request),
+    });
     if (answers === undefined || answers.length === 0) return true;
     const rows = rowsOf(answers);
     (request as AugmentedRequest)[plan.propertyName] = new RateLimitInfo(strictest(rows));

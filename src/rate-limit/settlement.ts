@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../config.ts";
 import { isRefused } from "../refused.ts";
+import { isClosed } from "../request.ts";
 import type { Answer, Counter } from "./counter.ts";
 import type { LimiterPlan } from "./plan.ts";
 
@@ -37,6 +38,6 @@ export function settleAfter(
     if (counts) onCounted();
     await counter.settle(answers, counts ? "count" : "release");
   };
-  if (response.closed) void onClose();
+  if (isClosed(response)) void onClose();
   else response.once("close", () => void onClose());
 }

@@ -1,10 +1,9 @@
 /** `session()`: express-session's Session, Cookie and Store; which sessions are valid, and when a response may leave, is ours. */
-import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Store } from "express-session";
 import type { Context } from "../context.ts";
 import { KitError } from "../errors.ts";
-import { addressIdentity, clientAddress, type Middleware } from "../request.ts";
+import { addressIdentity, clientAddress, isClosed, type Middleware } from "../request.ts";
 import { isRefused } from "../refused.ts";
 import { makeRoomy } from "../roomy.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
@@ -168,13 +167,26 @@ function enter(
   } else if (request.session) {
     // A limiter that is mounted after this may be about to refuse the request, if it comes to it.
     const isAdmitted = async (): Promise<boolean> => {
-      if (await kit.prefetch.admits(request)) return true;
-      if (!response.closed) await once(response, "close");
+      if (!(await kit.prefetch.admits(request))) await closedOrLate(response);
       return !isRefused(response);
     };
     void store.prolong(request.sessionID, request.session, isAdmitted);
   }
   next();
+}
+
+/** How long a request that may be refused yet is waited for, in milliseconds; streams end later. */
+const LATE = 1000;
+
+function closedOrLate(response: ServerResponse): Promise<void> {
+  if (isClosed(response)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, LATE).unref();
+    response.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** Express 4 does not catch what an async function rejects with, and no shell what this one throws. */

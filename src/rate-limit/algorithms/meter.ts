@@ -15,7 +15,7 @@ import type { Quota } from "./algorithm.ts";
 /** What all meters hold, and two numbers of the algorithm's own. */
 export type Meter<Field extends string = string> = {
   start: number;
-  /** Time in units of {@link EPOCH}. */
+  /** Time in units of {@link epochOf}. */
   epoch: number;
   /** Held requests of this epoch. */
   held: number;
@@ -23,11 +23,13 @@ export type Meter<Field extends string = string> = {
   heldBefore: number;
 } & { [field in Field]: number };
 
-/**
- * A held request is forgotten one to two epochs after it came, in milliseconds: no request that is still
- * waited for takes longer, and one whose process has died, or whose answer was lost, takes up room no longer.
- */
-const EPOCH = 60_000;
+/** No request that is still waited for takes longer than this, in milliseconds; a held one is kept as long at least. */
+const LEAST_EPOCH = 60_000;
+
+/** The length of an epoch. A held request is forgotten one to two epochs after it came. */
+function epochOf(window: number): number {
+  return Math.max(window, LEAST_EPOCH);
+}
 
 /** How an algorithm keeps a meter: the same rules in Lua and in TypeScript. */
 export interface MeterKind<Field extends string = string> {
@@ -87,7 +89,8 @@ function openMeterLua({ letter, fields: [one, two], lua }: MeterKind): string {
   local limit, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
   local name = ';${letter}' .. ARGV[i + 1]
   local from, a, b, c, d, e, f, to = string.match(raw, '()' .. name .. ' (%d+) %d+ (%d+) (%d+) (%d+) (%d+) (%d+)()')
-  local start, epoch, held, held_before, ${one}, ${two}, periods = now, math.floor(now / ${EPOCH}), 0, 0, 0, 0, 0
+  local length = window > ${LEAST_EPOCH} and window or ${LEAST_EPOCH}
+  local start, epoch, held, held_before, ${one}, ${two}, periods = now, math.floor(now / length), 0, 0, 0, 0, 0
   if from then
     seen = seen + to - from
     start, ${one}, ${two} = tonumber(a), tonumber(e), tonumber(f)
@@ -108,7 +111,7 @@ function openMeterLua({ letter, fields: [one, two], lua }: MeterKind): string {
 function closeMeterLua({ fields: [one, two] }: MeterKind): string {
   return `
   meters[#meters + 1] = { name = name, limit = limit, window = window, burst = burst, retry = retry, start = start,
-    epoch = epoch, held = held, held_before = held_before, ${one} = ${one}, ${two} = ${two} }
+    epoch = epoch, length = length, held = held, held_before = held_before, ${one} = ${one}, ${two} = ${two} }
 `;
 }
 
@@ -136,7 +139,7 @@ function saveLua(kind: MeterKind): string {
     ${lua.advance}
     if ${lua.level} + held + held_before > 0 then
       local span = ${lua.life}
-      local kept = (m.epoch + 2) * ${EPOCH} - start
+      local kept = (m.epoch + 2) * m.length - start
       if held + held_before > 0 and span < kept then span = kept end
       if start + span > now then
         text = text .. string.format('%s %d %d %d %d %d %d %d', m.name, start, span, m.epoch, held, held_before, ${one}, ${two})
@@ -216,7 +219,7 @@ export function openKey<Field extends string>(
     for (const [index, meter] of meters.entries()) {
       const quota = quotas[index]!;
       const holds = meter.held + meter.heldBefore;
-      const kept = (meter.epoch + 2) * EPOCH - meter.start;
+      const kept = (meter.epoch + 2) * epochOf(quota.window) - meter.start;
       const span = Math.max(kind.life(meter, quota), holds > 0 ? kept : 0);
       if (kind.level(meter, quota, now) + holds === 0 || meter.start + span <= now) continue;
       const [one, two] = kind.fields;
@@ -248,7 +251,7 @@ function readMeter<Field extends string>(
 ): { meter: Meter<Field>; periods: number } {
   const numbers = String.raw`(\d+) \d+ (\d+) (\d+) (\d+) (\d+) (\d+)`;
   const found = new RegExp(`;${letter}${window} ${numbers}`).exec(raw);
-  const current = Math.floor(now / EPOCH);
+  const current = Math.floor(now / epochOf(window));
   const [start = now, epoch = current, held = 0, heldBefore = 0, first = 0, second = 0] = (
     found ?? []
   )
