@@ -148,13 +148,15 @@ it("session() reads an upgrade's session, whose response is none", async () => {
       socket.destroy();
     });
   });
-  const upgrade = ask(`${url}/ws`, {
-    headers: { cookie, connection: "Upgrade", upgrade: "websocket" },
-  });
-  upgrade.on("error", () => {}); // The socket is destroyed.
-  upgrade.end();
-  await until(() => users.length > 0, "the upgrade has been read");
-  expect(users).toEqual(["ada"]);
+  for (const path of ["ws", "that-nobody-has-seen"]) {
+    const upgrade = ask(`${url}/${path}`, {
+      headers: { cookie, connection: "Upgrade", upgrade: "websocket" },
+    });
+    upgrade.on("error", () => {}); // The socket is destroyed.
+    upgrade.end();
+  }
+  await until(() => users.length === 2, "the upgrades have been read");
+  expect(users).toEqual(["ada", "ada"]);
   server.close();
   server.closeAllConnections();
 });

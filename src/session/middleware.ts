@@ -182,6 +182,8 @@ function closedOrLate(response: ServerResponse): Promise<void> {
   if (isClosed(response)) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, LATE).unref();
+    // An upgrade has no response, and is given something else.
+    if (typeof response.once !== "function") return;
     response.once("close", () => {
       clearTimeout(timer);
       resolve();
