@@ -5,7 +5,7 @@ import type { Engine } from "./engine.ts";
 import type { MemoryPlan } from "../config/cache-defaults.ts";
 import type { Entry } from "./store/entry.ts";
 import type { Place } from "./store/place.ts";
-import type { Asked, Found } from "./store/store.ts";
+import type { AskedEntry, Found } from "./store/store.ts";
 import type { Made, Tier } from "./store/tier.ts";
 
 /** A lookup under way. */
@@ -16,7 +16,7 @@ export interface Look {
 }
 
 /** A lookup that began before its request had come. */
-interface Early extends Asked {
+interface EarlyEntry extends AskedEntry {
   readonly generation: number;
 }
 
@@ -24,7 +24,7 @@ interface Early extends Asked {
 export class Lookup {
   readonly #engine: Engine;
   readonly #tier: Tier | undefined;
-  readonly #need: Need<Early>;
+  readonly #need: Need<EarlyEntry>;
 
   /** @param expected where the response is kept of a request that has not come yet, as far as that is known */
   constructor(
@@ -44,7 +44,7 @@ export class Lookup {
   }
 
   /** Undefined where Redis will not be asked. */
-  #askAhead(place: Place): Early | undefined {
+  #askAhead(place: Place): EarlyEntry | undefined {
     const { overdue, store } = this.#engine;
     if (this.near(place) !== undefined || overdue.concerns(place.versionKeys)) return undefined;
     const asked = store.ask(place);

@@ -36,10 +36,8 @@ export type Reading =
   | { readonly kind: "absent" };
 
 /** A session's key and its user's Set, asked for. */
-export interface Asked {
+export interface AskedSession {
   readonly id: string;
-  /** What was asked. */
-  readonly keys: readonly string[];
   /** Who the user was when this process last looked. */
   readonly guess: string | undefined;
   readonly text: Promise<string | null>;
@@ -126,19 +124,16 @@ export class Ledger {
   }
 
   /** GET, and the fence where this process remembers who is signed in. */
-  ask(id: string): Asked {
-    const { keys } = this.#context;
+  ask(id: string): AskedSession {
     const guess = this.#users.get(id);
     const text = this.records.textOf(id);
-    if (guess === undefined)
-      return { id, keys: [keys.session(id)], guess, text, isAdmitted: undefined };
-    const isAdmitted = this.fence.admits(guess, id);
-    isAdmitted.catch(() => {}); // Seen by whoever waits for it, after the text.
-    return { id, keys: [keys.session(id), keys.userSessions(guess)], guess, text, isAdmitted };
+    const isAdmitted = guess === undefined ? undefined : this.fence.admits(guess, id);
+    isAdmitted?.catch(() => {}); // Seen by whoever waits for it, after the text.
+    return { id, guess, text, isAdmitted };
   }
 
   /** What a session's key comes to, and where someone is signed in, whether the fence still admits them. */
-  async read(id: string, asked: Asked = this.ask(id)): Promise<Reading> {
+  async read(id: string, asked: AskedSession = this.ask(id)): Promise<Reading> {
     const { guess } = asked;
     const text = await asked.text;
     const isGuessAdmitted = await asked.isAdmitted;

@@ -7,11 +7,12 @@ import { addressIdentity, clientAddress, isClosed, type Middleware } from "../re
 import { isRefused } from "../refused.ts";
 import { makeRoomy } from "../roomy.ts";
 import { checkOptions, parseFunction } from "../validate.ts";
+import { askAhead } from "./ahead.ts";
 import { createCookie } from "./cookie/cookie.ts";
 import { namedSession } from "./cookie/named-session.ts";
 import { SessionGate } from "./gate.ts";
 import { holdBack } from "./hold-back.ts";
-import type { Asked } from "./ledger.ts";
+import type { AskedSession } from "./ledger.ts";
 import { mountedOf } from "./mounted.ts";
 import { makeSession, type SessionRequest } from "./live-session.ts";
 import {
@@ -67,13 +68,12 @@ export function createSession(
     store.generate = generateBy(plan);
     mountedOf(context).push({ plan, ledger: store.ledger });
     const suspect = createCookieSuspicion(plan.suspicious, context.events);
-    const need = context.prefetch.need<Asked>({
+    const need = context.prefetch.need({
       ask: (request) => {
         const { id } = namedSession(request, plan);
-        if (id === undefined || findState(request)) return undefined;
-        const asked = store.ledger.ask(id);
-        asked.text.catch(() => {}); // Whoever uses it sees it.
-        return asked;
+        return id === undefined || findState(request)
+          ? undefined
+          : askAhead(context.keys, store.ledger, id);
       },
     });
     const seeCookie = (reason: CookieSuspicion, request: IncomingMessage): void =>
@@ -120,7 +120,7 @@ async function open(
   store: KitSessionStore,
   request: SessionRequest,
   state: SessionState,
-  [asked, otherId]: readonly [Asked, string | undefined],
+  [asked, otherId]: readonly [AskedSession, string | undefined],
   next: Next,
   seeCookie: (reason: CookieSuspicion, request: IncomingMessage) => void,
 ): Promise<void> {

@@ -38,7 +38,7 @@ export interface Found {
 }
 
 /** A lookup under way. */
-export interface Asked {
+export interface AskedEntry {
   readonly keys: readonly string[];
   readonly values: Promise<(Buffer | null)[]>;
 }
@@ -83,16 +83,16 @@ export class CacheStore {
   }
 
   /** Asks for what {@link find} begins with. */
-  ask(place: Place): Asked {
+  ask(place: Place): AskedEntry {
     return this.#ask(this.#lookFor(place));
   }
 
   /** @param asked what was asked for a place that was thought to be this one; anything else is asked anew */
-  async find(place: Place, asked?: Asked): Promise<Found> {
+  async find(place: Place, asked?: AskedEntry): Promise<Found> {
     return this.#find(place, this.#lookFor(place), asked);
   }
 
-  async #find(place: Place, look: Look, asked?: Asked): Promise<Found> {
+  async #find(place: Place, look: Look, asked?: AskedEntry): Promise<Found> {
     const { versionKeys } = place;
     const { isApart, guess } = look;
     const isAsked = asked !== undefined && isSame(asked.keys, look.keys);
@@ -121,7 +121,7 @@ export class CacheStore {
     return { keys, isApart, guess };
   }
 
-  #ask({ keys }: Look): Asked {
+  #ask({ keys }: Look): AskedEntry {
     return { keys, values: this.#read(keys) };
   }
 
