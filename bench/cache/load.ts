@@ -7,7 +7,7 @@ import { ask } from "../support/processes.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { quantile } from "../support/statistics.ts";
 import { IDS, type Workload } from "./routes.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 
 /** What one server did under load. */
 export interface Finding {

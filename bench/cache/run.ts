@@ -15,7 +15,7 @@ import { get } from "./request.ts";
 import { type Character, reportOf, type Rounds } from "./results.ts";
 import { IDS, type Workload, WORKLOADS } from "./routes.ts";
 import { CONTENDERS, knowsMemory, isBare, KIT, KIT_IN_MEMORY, type Setting } from "./servers.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 import { stampede } from "./stampede.ts";
 import { bytes, hit, verify } from "./verify.ts";
 

@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { ask } from "../support/processes.ts";
 import { get } from "./request.ts";
 import { itemOf } from "./routes.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 import type { Proven } from "./verify.ts";
 
 const REQUESTS = 100;

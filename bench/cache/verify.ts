@@ -4,7 +4,7 @@ import { ask } from "../support/processes.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { type Answer, get, type RequestOptions } from "./request.ts";
 import { bodyOf, IMAGE, type Workload, WORKLOADS } from "./routes.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 
 /** What was seen, by question; what does not begin with `WRONG` is right. */
 export type Verdict = Readonly<Record<string, string>>;

@@ -6,7 +6,7 @@ import { countWhenQuiet } from "../support/commands.ts";
 import { ask } from "../support/processes.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { quantile } from "../support/statistics.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 import { traces } from "./verify.ts";
 import { messageOf, type Visitor, type Workload } from "./workloads.ts";
 

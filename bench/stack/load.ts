@@ -8,7 +8,7 @@ import { ask } from "../support/processes.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { quantile } from "../support/statistics.ts";
 import type { Backend } from "./backends.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 import { quotaLeft } from "./verify.ts";
 import { BODY_LENGTH, messagesOf, type Visitor, type Workload } from "./workloads.ts";
 

@@ -5,7 +5,7 @@ import { ask } from "../support/processes.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import type { Server } from "./load.ts";
 import { CONTENDERS, isBare } from "./servers.ts";
-import type { Usage } from "./server-process.ts";
+import type { Usage } from "../support/measured-server.ts";
 import {
   IDS,
   messageOf,
