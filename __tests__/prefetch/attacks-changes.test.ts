@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import express from "express";
 import { makeKit, serve } from "../support/kit.ts";
 import { send } from "../support/raw.ts";
+import { addLogin, signInAt } from "../support/signing.ts";
 import { type RedisServer, startRedis, until } from "../support/redis-server.ts";
 
 let redis: RedisServer;
@@ -57,28 +58,21 @@ it("refusals on paths that nobody has seen prolong nothing, and read nothing", a
   const kit = makeKit({ redis: redis.url });
   const app = express();
   app.use(kit.session());
-  app.get("/login", async (req, res) => {
-    await kit.login(req, "ada");
-    res.end(req.sessionID);
-  });
+  addLogin(app, kit);
   app.get(
     "/x/:id",
     kit.rateLimit("late", { limit: 3, window: "1h" }),
     (_req, res) => void res.end(),
   );
   const url = await serve(app);
-  const signIn = async () => {
-    const { headers, body } = await send(`${url}/login`);
-    return { id: body.toString(), cookie: headers["set-cookie"]![0]!.split(";")[0]! };
-  };
-  const first = await signIn();
+  const first = await signInAt(url);
   const statuses: number[] = [];
   for (let n = 0; n < 4; n += 1) {
     const headers = { cookie: first.cookie };
     statuses.push((await send(`${url}/x/${n}`, { headers })).status);
   }
   expect(statuses).toEqual([200, 200, 200, 429]);
-  const { id, cookie } = await signIn();
+  const { id, cookie } = await signInAt(url);
   await redis.client.pexpire(`session:${id}`, 60_000);
   for (let n = 10; n < 13; n += 1) {
     expect((await send(`${url}/x/${n}`, { headers: { cookie } })).status).toBe(429);

@@ -5,6 +5,7 @@ import { describe, expect, it } from "@jest/globals";
 import express from "express";
 import { makeKit, serve } from "../support/kit.ts";
 import { send } from "../support/raw.ts";
+import { addLogin, signInAt } from "../support/signing.ts";
 import { startRedis, until } from "../support/redis-server.ts";
 
 /** Lets a request wait where it stands. */
@@ -129,17 +130,13 @@ it("session() reads an upgrade's session, whose response is none", async () => {
   const session = kit.session();
   const app = express();
   app.use(session, kit.rateLimit());
-  app.get("/login", async (req, res) => {
-    await kit.login(req, "ada");
-    res.end();
-  });
+  addLogin(app, kit);
   app.use((_req, res) => void res.end());
   const server = createServer(app).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   const url = `http://127.0.0.1:${port}`;
-  const { headers } = await send(`${url}/login`);
-  const cookie = headers["set-cookie"]![0]!.split(";")[0]!;
+  const { cookie } = await signInAt(url);
   for (let n = 0; n < 3; n += 1) await send(`${url}/ws`, { headers: { cookie } });
   const users: unknown[] = [];
   server.on("upgrade", (request: IncomingMessage & { session?: { userId?: unknown } }, socket) => {
@@ -167,10 +164,7 @@ it("a session is prolonged by requests that never come to the limiter which refu
     const kit = makeKit({ redis: redis.url });
     const app = express();
     app.use(kit.session());
-    app.get("/login", async (req, res) => {
-      await kit.login(req, "ada");
-      res.end(req.sessionID);
-    });
+    addLogin(app, kit);
     const limiter = kit.rateLimit("export", { limit: 3, window: "1d" });
     app.use((req, res, next) => {
       if (req.headers["x-export"]) limiter(req, res, next);
@@ -178,18 +172,14 @@ it("a session is prolonged by requests that never come to the limiter which refu
     });
     app.use((req, res) => void res.end(String(req.session.userId)));
     const url = await serve(app);
-    const signIn = async () => {
-      const { headers, body } = await send(`${url}/login`);
-      return { id: body.toString(), cookie: headers["set-cookie"]![0]!.split(";")[0]! };
-    };
-    const first = await signIn();
+    const first = await signInAt(url);
     const statuses: number[] = [];
     for (let n = 0; n < 4; n += 1) {
       const headers = { cookie: first.cookie, "X-Export": "yes" };
       statuses.push((await send(url, { headers })).status);
     }
     expect(statuses).toEqual([200, 200, 200, 429]);
-    const { id, cookie } = await signIn();
+    const { id, cookie } = await signInAt(url);
     await redis.client.pexpire(`session:${id}`, 60_000);
     await send(url, { headers: { cookie, "X-Export": "yes" } });
     expect(await redis.client.pttl(`session:${id}`)).toBeLessThanOrEqual(60_000);
